@@ -1,0 +1,140 @@
+package account
+
+import (
+	"github.com/muster-im/muster/internal/errcode"
+)
+
+// importPlan is what remains of a call's entries once invalid and repeated names are
+// out: the entries for the store, and where each one's Outcome stands.
+type importPlan struct {
+	unique []Entry
+	at     []uint8 // unique[i] came from entries[at[i]]
+	first  []uint8 // for a Duplicate at i, entries[first[i]] is the one that decides
+}
+
+// planImport validates entries and drops repeats, keeping the order of the first of
+// each name. It fills out with the failures and the repeats. len(entries) ≤ MaxBatch.
+func planImport(entries []Entry, out []Outcome) importPlan {
+	p := importPlan{unique: make([]Entry, 0, len(entries))}
+	index := make([]uint8, 2*len(entries))
+	p.at, p.first = index[:0:len(entries)], index[len(entries):]
+	var seen nameTable
+	for i, e := range entries {
+		out[i].UserID = e.UserID
+		if err := entryError(e); err != nil {
+			out[i].Status, out[i].Err = Failed, err
+			continue
+		}
+		j, repeated := seen.add(e.UserID, p.unique)
+		if repeated {
+			merge(&p.unique[j], e)
+			out[i].Status = Duplicate
+			p.first[i] = p.at[j]
+			continue
+		}
+		p.unique = append(p.unique, e)
+		p.at = append(p.at, uint8(i))
+	}
+	return p
+}
+
+// fill writes what the store did into the outcomes that planImport left open.
+func (p *importPlan) fill(out []Outcome, done []Imported) {
+	for i, d := range done {
+		o := &out[p.at[i]]
+		o.Status, o.TinyID = d.Status, d.TinyID
+		if d.Status == Held {
+			o.Status, o.Err = Failed, errcode.New(errcode.DeletedRecently)
+		}
+	}
+	for i := range out {
+		if out[i].Status != Duplicate {
+			continue
+		}
+		first := &out[p.first[i]]
+		out[i].TinyID = first.TinyID
+		if first.Err != nil {
+			out[i].Status, out[i].Err = Failed, first.Err
+		}
+	}
+}
+
+// merge lets a later entry of the same name override what it gives.
+func merge(dst *Entry, e Entry) {
+	if e.Nick != "" {
+		dst.Nick = e.Nick
+	}
+	if e.FaceURL != "" {
+		dst.FaceURL = e.FaceURL
+	}
+}
+
+func entryError(e Entry) *errcode.Error {
+	if err := nameError(e.UserID); err != nil {
+		return err
+	}
+	if len(e.Nick) > MaxProfileValue {
+		return tooLong("Nick", e.Nick)
+	}
+	if len(e.FaceURL) > MaxProfileValue {
+		return tooLong("FaceUrl", e.FaceURL)
+	}
+	return nil
+}
+
+func tooLong(field, value string) *errcode.Error {
+	return errcode.Newf(errcode.ProfileTooLong, "%s has %d bytes, the limit is %d", field, len(value), MaxProfileValue)
+}
+
+// planDelete returns the names for the store, each once, and where each one's result
+// stands; what is decided without the store goes into out. The repeat of a name is not
+// there any more when its turn comes, so it gets 70107.
+func planDelete(p *Policy, ids []UserID, out []*errcode.Error) (todo []UserID, at []int) {
+	todo, at = make([]UserID, 0, len(ids)), make([]int, 0, len(ids))
+	seen := make(map[UserID]struct{}, len(ids))
+	for i, id := range ids {
+		if p.IsAdmin(id) {
+			out[i] = errcode.Newf(errcode.BadParam, "%s is an admin of the App and cannot be deleted", id)
+			continue
+		}
+		_, repeated := seen[id]
+		if repeated || id.Validate() != nil {
+			out[i] = errcode.New(errcode.NoAccount)
+			continue
+		}
+		seen[id] = struct{}{}
+		todo, at = append(todo, id), append(at, i)
+	}
+	return todo, at
+}
+
+// nameTable finds repeated names among at most MaxBatch of them without allocating: an
+// open-addressing table of positions, half empty at the worst.
+type nameTable struct {
+	slot [256]uint8 // 1 + position in unique; 0 is free
+}
+
+// add looks id up among unique. If it is there add returns its position and true;
+// otherwise it notes that id will be appended to unique.
+func (t *nameTable) add(id UserID, unique []Entry) (int, bool) {
+	for h := hashName(id); ; h++ {
+		at := t.slot[h]
+		if at == 0 {
+			t.slot[h] = uint8(len(unique) + 1)
+			return len(unique), false
+		}
+		if unique[at-1].UserID == id {
+			return int(at - 1), true
+		}
+	}
+}
+
+// hashName is FNV-1a folded to a byte. The table is tiny and lives for one call, so a
+// caller who makes names collide only slows their own call, by at most 100 compares a name.
+func hashName(id UserID) uint8 {
+	h := uint32(2166136261)
+	for i := range len(id) {
+		h = (h ^ uint32(id[i])) * 16777619
+	}
+	return uint8(h ^ h>>8 ^ h>>16 ^ h>>24)
+}

@@ -1,0 +1,76 @@
+package account
+
+import (
+	"context"
+	"errors"
+)
+
+// Store keeps accounts. Every method is safe for concurrent use and linearizable per
+// account; an effect is durable when the method returns, and nothing is answered on
+// the strength of a write that is not yet durable.
+//
+// An error means that the call was applied fully or not at all, and that repeating it
+// is safe. ErrBusy promises that nothing was done. If ctx ends first the call returns
+// an error that wraps ctx.Err(); its fate is then unknown unless ctx had ended before
+// the call. A Store does not keep the slices it is given after it has returned,
+// except that a call abandoned through ctx may read them until it is through.
+//
+// Results are aligned with the input. The caller of Import, Delete, Kick and SetProfile
+// passes valid UserIDs, none twice in one call; Check and Get take any names.
+type Store interface {
+	// Import creates the accounts of b that are not there and returns what became of
+	// each. All or nothing: if the App would hold more than b.Quota accounts it returns
+	// ErrQuota and has changed nothing.
+	Import(ctx context.Context, app SDKAppID, b Batch) ([]Imported, error)
+
+	// Check reports for each name whether it is imported.
+	Check(ctx context.Context, app SDKAppID, ids []UserID) ([]bool, error)
+
+	// Get returns each account; see Account for names that are not imported.
+	Get(ctx context.Context, app SDKAppID, ids []UserID) ([]Account, error)
+
+	// Delete removes accounts with their profiles and reports which of them were there.
+	// The ValidFrom of a removed account becomes at least at (Unix seconds), and outlives
+	// it; its TinyID is never used again.
+	Delete(ctx context.Context, app SDKAppID, ids []UserID, at int64) ([]bool, error)
+
+	// Kick raises the account's ValidFrom to at least validFrom (never lowers it) and
+	// reports whether the account is imported; if it is not, nothing changes.
+	Kick(ctx context.Context, app SDKAppID, id UserID, validFrom int64) (bool, error)
+
+	// SetProfile applies a change to the account's profile and reports whether the
+	// account is imported; if it is not, nothing changes.
+	SetProfile(ctx context.Context, app SDKAppID, id UserID, c ProfileChange) (bool, error)
+}
+
+// Batch is the input of Store.Import.
+type Batch struct {
+	Entries []Entry
+	At      int64 // Unix seconds, the Created of new accounts
+	// Quota is the number of accounts that the App may hold; 0 means no limit.
+	Quota int64
+	// HeldSince holds names that were deleted at or after this second: their entry is
+	// Held and nothing is done for it; 0 means no hold.
+	HeldSince int64
+	// TinyIDs asks for the TinyID of entries that already exist; that of new ones is
+	// always given. A backend may be much faster when it is false.
+	TinyIDs bool
+}
+
+// Imported is what the store did with one Entry: Created, Existed, Updated or Held.
+type Imported struct {
+	Status Status
+	TinyID TinyID
+	// ValidFrom is that of a Created account whose name was there before, else 0.
+	ValidFrom int64
+}
+
+// Errors that a Store returns, possibly wrapped.
+var (
+	ErrQuota  = errors.New("the App's number of accounts is used up")
+	ErrBusy   = errors.New("the store's queue is full")
+	ErrClosed = errors.New("the store is closed")
+	// ErrFailed means that the store met a fault after which it cannot promise
+	// durability any more (a failed write to its log); only a restart helps.
+	ErrFailed = errors.New("the store has failed")
+)
