@@ -1,0 +1,213 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/app"
+)
+
+const minimal = "sdkappid=1400000000,key=" + secret + ",admin=administrator"
+
+func minimalApp() app.App {
+	return app.App{
+		SDKAppID: 1400000000,
+		Keys:     []app.Key{secret},
+		Admins:   []account.UserID{"administrator"},
+		Edition:  app.Pro,
+		Rate:     app.DefaultRate,
+	}
+}
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		name   string
+		line   string
+		change func(*app.App)
+	}{
+		{"defaults", minimal, func(*app.App) {}},
+		{"any order, spaces before names", "admin=administrator, key=" + secret + ", sdkappid=1400000000", func(*app.App) {}},
+		{"two keys, two admins", minimal + ",key=2nd-secret,admin=root", func(a *app.App) {
+			a.Keys = append(a.Keys, "2nd-secret")
+			a.Admins = append(a.Admins, "root")
+		}},
+		{"a key with equals signs", minimal + ",key=YWJjZGVmZw==", func(a *app.App) { a.Keys = append(a.Keys, "YWJjZGVmZw==") }},
+		{"trial", minimal + ",edition=trial", func(a *app.App) { a.Edition = app.Trial }},
+		{"no rate limit", minimal + ",rate=0", func(a *app.App) { a.Rate = 0 }},
+		{"largest rate", minimal + ",rate=1000000", func(a *app.App) { a.Rate = app.MaxRate }},
+		{"flags", minimal + ",disabled,delete-locked=true", func(a *app.App) { a.Disabled, a.DeleteLocked = true, true }},
+		{"flags off", minimal + ",disabled=false,delete-locked=0", func(*app.App) {}},
+		{"delete hold", minimal + ",delete-hold=720h", func(a *app.App) { a.DeleteHold = 720 * time.Hour }},
+		{"largest sdkappid", strings.Replace(minimal, "1400000000", "4294967295", 1), func(a *app.App) { a.SDKAppID = 4294967295 }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			want := minimalApp()
+			tt.change(&want)
+			got, err := app.Parse(tt.line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("Parse (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseNamesAllFaultsAtOnce(t *testing.T) {
+	admins := func(n int) (s string) {
+		for i := range n {
+			s += fmt.Sprintf(",admin=a%d", i)
+		}
+		return s
+	}
+	tests := []struct {
+		name string
+		line string
+		want []string
+	}{
+		{"nothing", "", []string{"field 1: is none of " + app.Syntax, "sdkappid: must be a number", "keys: an App has 1 to 2 Keys, not 0", "admins: an App has 1 to 10 admins, not 0"}},
+		{"everything", "sdkappid=x,key=abc,admin=a b,edition=gold,rate=-1,delete-hold=-1h", []string{
+			"sdkappid: must be a number", "keys: number 1 is too short: 3 bytes", "admins: number 1: the UserID has the byte 0x20",
+			"edition: must be trial or pro", "rate: must be a number from 0 to 1000000", "delete-hold: must not be negative",
+		}},
+		{"zero sdkappid", "sdkappid=0,key=" + secret + ",admin=a", []string{"sdkappid: must be a number from 1 to 4294967295"}},
+		{"sdkappid over 32 bits", "sdkappid=4294967296,key=" + secret + ",admin=a", []string{"sdkappid: must be a number from 1 to 4294967295"}},
+		{"sdkappid over 64 bits", "sdkappid=99999999999999999999,key=" + secret + ",admin=a", []string{"sdkappid: must be a number from 1 to 4294967295"}},
+		{"no values", minimal + ",rate,edition", []string{"rate: has no value", "edition: has no value"}},
+		{"empty edition", minimal + ",edition=", []string{"edition: is empty"}},
+		{"twice", minimal + ",sdkappid=2,rate=1,rate=1,disabled,disabled", []string{"sdkappid: stands twice", "rate: stands twice", "disabled: stands twice"}},
+		{"flag of another value", minimal + ",disabled=perhaps", []string{"disabled: is neither true nor false"}},
+		{"rate over the limit", minimal + ",rate=1000001", []string{"rate: must be"}},
+		{"rate not a number", minimal + ",rate=fast", []string{"rate: must be"}},
+		{"hold not a duration", minimal + ",delete-hold=30d", []string{"delete-hold: is not a duration such as 720h"}},
+		{"three keys", minimal + ",key=2nd-secret,key=3rd-secret", []string{"keys: an App has 1 to 2 Keys, not 3"}},
+		{"a key twice", minimal + ",key=" + secret, []string{"keys: number 2 is the same as number 1"}},
+		{"an empty key", minimal + ",key=", []string{"keys: number 2 is empty"}},
+		{"a padded key", minimal + ",key=2nd-secret ", []string{"keys: number 2 starts or ends with white space"}},
+		{"a printed key", minimal + ",key=[redacted]", []string{"keys: number 2 is the placeholder"}},
+		{"an admin twice", minimal + ",admin=administrator", []string{"admins: number 2 is the same as number 1"}},
+		{"eleven admins", minimal + admins(10), []string{"admins: an App has 1 to 10 admins, not 11"}},
+		{"a comma in a key", minimal + ",key=2nd-secret,more", []string{"field 5: is none of"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := app.Parse(tt.line)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			got := strings.Split(strings.TrimPrefix(err.Error(), "app: "), "\n")
+			for _, want := range tt.want {
+				if !slices.ContainsFunc(got, func(line string) bool { return strings.HasPrefix(line, want) }) {
+					t.Errorf("it does not say %q: %q", want, got)
+				}
+			}
+			if len(got) != len(tt.want) {
+				t.Errorf("%d faults, want %d: %q", len(got), len(tt.want), got)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(minimal, 0)
+	f.Add(minimal+",rate=200,edition=trial,disabled,delete-locked,delete-hold=720h", 70)
+	f.Add("sdkappid=,rate=,delete-hold=,disabled=,edition=,admin=,key=", 9)
+	f.Add("kye=,key=a,b=c", 4)
+	const marker = "#T0p-S3cret#"
+	f.Fuzz(func(t *testing.T, line string, at int) {
+		if a, err := app.Parse(line); err == nil {
+			if got, err := app.Parse(line); err != nil || !got.Equal(a) {
+				t.Errorf("a second Parse differs: %v", err)
+			}
+			if len(a.Keys) == 0 || len(a.Admins) == 0 || a.SDKAppID == 0 || a.Rate < 0 {
+				t.Errorf("Parse gives an App that is not sound: %+v", a)
+			}
+		}
+		// Wherever a secret ends up by a slip, no error repeats it.
+		if at < 0 || at > len(line) {
+			return
+		}
+		if _, err := app.Parse(line[:at] + marker + line[at:]); err != nil && strings.Contains(err.Error(), marker) {
+			t.Errorf("the error repeats what the operator wrote: %v", err)
+		}
+	})
+}
+
+const specYAML = `
+sdkappid: 1400000000
+keys: [` + secret + `, 12345678]
+admins: [administrator, root]
+edition: trial
+rate: 0
+disabled: true
+delete-locked: true
+delete-hold: 720h
+`
+
+func TestSpecFromYAMLAndJSON(t *testing.T) {
+	rate := 0
+	want := app.Spec{
+		SDKAppID:     1400000000,
+		Keys:         []app.Key{secret, "12345678"},
+		Admins:       []account.UserID{"administrator", "root"},
+		Edition:      app.Trial,
+		Rate:         &rate,
+		Disabled:     true,
+		DeleteLocked: true,
+		DeleteHold:   app.Duration(720 * time.Hour),
+	}
+	var fromYAML app.Spec
+	if err := yaml.Unmarshal([]byte(specYAML), &fromYAML); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, fromYAML); diff != "" {
+		t.Errorf("from YAML (-want +got):\n%s", diff)
+	}
+
+	// What is printed comes back as it was, except for the Keys, which are refused.
+	for name, code := range map[string]struct {
+		marshal   func(any) ([]byte, error)
+		unmarshal func([]byte, any) error
+	}{
+		"yaml": {yaml.Marshal, yaml.Unmarshal},
+		"json": {json.Marshal, json.Unmarshal},
+	} {
+		text, err := code.marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got app.Spec
+		if err := code.unmarshal(text, &got); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := got.App(); err == nil || !strings.Contains(err.Error(), "placeholder") {
+			t.Errorf("%s: a redacted Spec is taken as an App: %v", name, err)
+		}
+		got.Keys = want.Keys
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s round trip (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestSpecAppSharesNothing(t *testing.T) {
+	s := app.Spec{SDKAppID: 1400000000, Keys: []app.Key{secret}, Admins: []account.UserID{"administrator"}}
+	a, err := s.App()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Keys[0], s.Admins[0] = "another-key", "mallory"
+	if diff := cmp.Diff(minimalApp(), a); diff != "" {
+		t.Errorf("App (-want +got):\n%s", diff)
+	}
+}

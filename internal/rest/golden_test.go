@@ -1,0 +1,212 @@
+package rest_test
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/muster-im/muster/internal/app"
+)
+
+var update = flag.Bool("update", false, "write the responses of the golden files anew")
+
+// TestGolden runs testdata/*.txtar. A file is a story in one world, which begins with one
+// App (1400000001, pro, admin "administrator", no rate limit). Its sections, in order:
+//
+//	setup     lines that change the world, see runSetup
+//	request   a request line without its version, headers, an empty line, the body
+//	response  what the handler answers: status, body and the headers that are not the same
+//	          in every answer (those are checked in answer)
+//
+// Requests and setups are templates: {{auth}} is a valid query, {{sig "id" "option=…"}} a
+// UserSig (see world.sign), {{key}} the App's Key, {{list 101 `"n%d"`}} a list without its
+// brackets, {{repeat 33 "x"}} a long text.
+func TestGolden(t *testing.T) {
+	for _, path := range goldenFiles(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			want := readStory(t, path)
+			got := play(t, want)
+			if *update {
+				if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(want.String(), got.String()); diff != "" {
+				t.Errorf("%s (-want +got; go test -update writes it anew):\n%s", path, diff)
+			}
+		})
+	}
+}
+
+// goldenFiles fails if there are none, so that a wrong directory cannot pass.
+func goldenFiles(tb testing.TB) []string {
+	tb.Helper()
+	paths, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
+	if err != nil || len(paths) == 0 {
+		tb.Fatalf("no golden files: %v", err)
+	}
+	return paths
+}
+
+// play runs the story and returns it with the responses that it really has.
+func play(t *testing.T, told story) story {
+	t.Helper()
+	w := newWorld(t)
+	out := story{comment: told.comment}
+	for _, s := range told.sections {
+		switch s.name {
+		case "setup":
+			for line := range strings.Lines(expand(t, w, s.text)) {
+				runSetup(t, w, strings.Fields(line))
+			}
+			out.sections = append(out.sections, s)
+		case "request":
+			response := answer(t, w, parseRequest(t, expand(t, w, s.text)))
+			out.sections = append(out.sections, s, section{"response", response})
+		case "response": // written by the request before it
+		default:
+			t.Fatalf("unknown section %q", s.name)
+		}
+	}
+	return out
+}
+
+// runSetup carries out one line.
+func runSetup(t *testing.T, w *world, words []string) {
+	t.Helper()
+	if len(words) == 0 {
+		return
+	}
+	switch verb, args := words[0], words[1:]; verb {
+	case "app": // as after --app
+		a, err := app.Parse(args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.addApp(t, a)
+	case "import": // accounts of App 1400000001
+		w.importAccounts(t, args...)
+	case "store": // how the store fails from now on; "works" is not at all
+		w.store.mode = strings.TrimPrefix(args[0], "works")
+	case "gate": // "full" takes the only place, "free" gives it back
+		if args[0] == "full" {
+			w.gate.Enter()
+		} else {
+			w.gate.Leave()
+		}
+	case "wait":
+		d, err := time.ParseDuration(args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clock.advance(d)
+	default:
+		t.Fatalf("unknown setup %q", verb)
+	}
+}
+
+func expand(t *testing.T, w *world, text string) string {
+	t.Helper()
+	tmpl, err := template.New("").Funcs(template.FuncMap{
+		"auth":   func() string { return w.query(t) },
+		"sig":    func(id string, options ...string) string { return w.sign(t, id, options...) },
+		"key":    func() string { return testKey },
+		"repeat": func(n int, s string) string { return strings.Repeat(s, n) },
+		"list": func(n int, format string) string {
+			items := make([]string, n)
+			for i := range items {
+				items[i] = strings.ReplaceAll(format, "%d", strconv.Itoa(i))
+			}
+			return strings.Join(items, ",")
+		},
+	}).Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := tmpl.Execute(&out, nil); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// parseRequest reads a request section. The section's last line end is not of the body.
+func parseRequest(t *testing.T, text string) *http.Request {
+	t.Helper()
+	head, body, _ := strings.Cut(text, "\n\n")
+	body = strings.TrimSuffix(body, "\n")
+	line, headers, _ := strings.Cut(strings.TrimSuffix(head, "\n"), "\n")
+	if headers != "" {
+		headers += "\n"
+	}
+	raw := fmt.Sprintf("%s HTTP/1.1\nHost: muster.test\nContent-Length: %d\n%s\n%s", line, len(body), headers, body)
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+	if err != nil {
+		t.Fatalf("%v in the request\n%s", err, raw)
+	}
+	r.RemoteAddr = "192.0.2.1:4321"
+	return r.WithContext(t.Context())
+}
+
+// sameInAll are the headers that answers have alike; they are checked, and not shown.
+var sameInAll = map[string]string{
+	"Access-Control-Allow-Origin":  "*",
+	"Access-Control-Allow-Headers": "X-Requested-With, Content-Type",
+	"Access-Control-Allow-Methods": "POST",
+}
+
+// answer serves a request and returns the response as the golden files have it.
+func answer(t *testing.T, w *world, r *http.Request) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, r)
+	header := rec.Header()
+	for name, want := range sameInAll {
+		if got := header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		header.Del(name)
+	}
+	if rec.Body.Len() > 0 {
+		if got, want := header.Get("Content-Length"), strconv.Itoa(rec.Body.Len()); got != want {
+			t.Errorf("Content-Length: %q, want %q", got, want)
+		}
+		header.Del("Content-Length")
+		if got := header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("Content-Type: %q", got)
+		}
+		header.Del("Content-Type")
+		if header.Get("X-Request-Id") == "" {
+			t.Error("no X-Request-Id")
+		}
+		header.Del("X-Request-Id")
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d\n", rec.Code)
+	var names []string
+	for name := range header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(&out, "%s: %s\n", name, strings.Join(header[name], ", "))
+	}
+	if rec.Body.Len() > 0 {
+		fmt.Fprintf(&out, "\n%s\n", rec.Body)
+	}
+	return out.String()
+}

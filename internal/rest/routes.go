@@ -1,0 +1,81 @@
+package rest
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/muster-im/muster/internal/errcode"
+	"github.com/muster-im/muster/internal/wire"
+)
+
+// command is one row of the table of routes.
+type command struct {
+	name   string // service/command, as in the path
+	family *family
+	run    func(h *Handler, ctx context.Context, c *call) (wire.Reply, error) // nil: not a command
+}
+
+// family is what the commands of one service share: the codes it answers where other
+// services answer others (wire-rules.md, rule 15; design.md, section 4).
+type family struct {
+	notAdmin errcode.Code // the identifier is not an admin
+	badJSON  errcode.Code // the body is not JSON
+	tooLarge errcode.Code // the body is too large
+	internal errcode.Code // an internal error
+	display  bool         // replies have ErrorDisplay
+}
+
+var (
+	// gateway stands in where there is no service. A service beyond those below would
+	// answer 60010 and 60003.
+	gateway = family{notAdmin: errcode.NotAdmin, badJSON: errcode.BadJSON, tooLarge: errcode.BadJSON, internal: errcode.Internal}
+
+	accounts = family{
+		notAdmin: errcode.AccountNotAdmin, badJSON: errcode.BadJSON, tooLarge: errcode.BadParam, internal: errcode.Internal,
+	}
+	openIM = family{
+		notAdmin: errcode.OpenIMNotAdmin, badJSON: errcode.OpenIMBadJSON, tooLarge: errcode.OpenIMBadJSON, internal: errcode.OpenIMInternal,
+	}
+	profiles = family{
+		notAdmin: errcode.ProfileNotAdmin, badJSON: errcode.ProfileBadParam, tooLarge: errcode.ProfileBadParam, internal: errcode.ProfileInternal,
+		display: true,
+	}
+)
+
+// commands is the table of routes.
+var commands = []command{
+	{"im_open_login_svc/account_import", &accounts, (*Handler).accountImport},
+	{"im_open_login_svc/multiaccount_import", &accounts, (*Handler).multiImport},
+	{"im_open_login_svc/account_delete", &accounts, (*Handler).accountDelete},
+	{"im_open_login_svc/account_check", &accounts, (*Handler).accountCheck},
+	{"im_open_login_svc/kick", &accounts, (*Handler).kick},
+	{"openim/querystate", &openIM, (*Handler).queryStatus},
+	{"openim/query_online_status", &openIM, (*Handler).queryStatus},
+	{"profile/portrait_set", &profiles, (*Handler).portraitSet},
+	{"profile/portrait_get", &profiles, (*Handler).portraitGet},
+}
+
+// Commands returns the names (service/command) of all commands, for documents and tests.
+func Commands() []string {
+	names := make([]string, len(commands))
+	for i, c := range commands {
+		names[i] = c.name
+	}
+	return names
+}
+
+// route is a command with the metrics that it counts in.
+type route struct {
+	command
+	succeeded prometheus.Counter
+	seconds   prometheus.Observer
+}
+
+func newRoute(c command, m *metrics) *route {
+	return &route{
+		command:   c,
+		succeeded: m.requests.WithLabelValues(c.name, "0"),
+		seconds:   m.seconds.WithLabelValues(c.name),
+	}
+}

@@ -1,0 +1,237 @@
+package pebblestore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+// Limits of the commit path. They bound memory and the time that one group takes.
+const (
+	maxGroupCalls = 64 // calls committed with one sync of the log
+	syncsAhead    = 4  // groups that may be applied while an earlier one is being synced
+	leaseBlock    = 1 << 16
+)
+
+// operation is one write call as the committer sees it.
+type operation interface {
+	// stage reads what the operation depends on and stages its writes. On error it has
+	// staged nothing. It runs on the committer's goroutine only.
+	stage(c *committer) error
+}
+
+// call is an operation on its way through the committer.
+type call struct {
+	ctx  context.Context
+	op   operation
+	err  error
+	done chan struct{} // closed when err is final and what it rests on is durable
+}
+
+// committer is the one writer. It gathers the calls that wait into a group, stages and
+// applies them, and goes on with the next group while the log is being synced; the
+// syncer answers a group's calls once all that the group wrote, or read from groups
+// before it, is durable.
+type committer struct {
+	db    *pebble.DB
+	index *nameIndex
+	// complete says that the index holds every name, so that a miss is final.
+	complete *atomic.Bool
+	barrier  *syncBarrier
+	queue    chan *call
+	syncs    chan group
+	fail     func(error)
+
+	staging  staging
+	batches  []*pebble.Batch // applied in the current group
+	counts   map[account.SDKAppID]int64
+	dirty    []account.SDKAppID // Apps whose count the staging has not written
+	nextID   account.TinyID
+	leaseEnd account.TinyID
+	broken   error // set once a batch could not be applied; nothing is staged after that
+}
+
+// group is what was applied together and is answered together.
+type group struct {
+	seq     uint64
+	batches []*pebble.Batch
+	calls   []*call
+}
+
+// run commits until the queue is closed and empty.
+func (c *committer) run() {
+	defer close(c.syncs)
+	for first := range c.queue {
+		g := group{calls: c.gather(first)}
+		g.seq = c.barrier.begin()
+		for _, call := range g.calls {
+			call.err = c.stageCall(call)
+		}
+		if err := c.apply(); err != nil {
+			failCalls(g.calls, err)
+		}
+		g.batches, c.batches = c.batches, nil
+		c.syncs <- g
+	}
+}
+
+// gather returns first and what else waits already.
+func (c *committer) gather(first *call) []*call {
+	calls := append(make([]*call, 0, min(len(c.queue)+1, maxGroupCalls)), first)
+	for len(calls) < maxGroupCalls {
+		select {
+		case next, ok := <-c.queue:
+			if !ok {
+				return calls
+			}
+			calls = append(calls, next)
+		default:
+			return calls
+		}
+	}
+	return calls
+}
+
+func (c *committer) stageCall(call *call) error {
+	if err := call.ctx.Err(); err != nil {
+		return fmt.Errorf("given up before it began: %w", err)
+	}
+	if c.broken != nil {
+		return errors.Join(account.ErrFailed, c.broken)
+	}
+	return call.op.stage(c)
+}
+
+// apply writes what is staged to the log and the memtable without waiting for the sync.
+// If that fails the store has failed: what is in memory is ahead of what is stored.
+func (c *committer) apply() error {
+	if c.broken != nil || c.staging.empty() {
+		return c.broken
+	}
+	if c.broken = c.applyStaged(); c.broken != nil {
+		c.fail(c.broken)
+	}
+	return c.broken
+}
+
+func (c *committer) applyStaged() error {
+	batch := c.db.NewBatchWithSize(c.staging.size() + 256)
+	if err := c.staging.writeTo(batch); err != nil {
+		return fmt.Errorf("fill batch: %w", err)
+	}
+	for _, app := range c.dirty {
+		if err := batch.Set(countKey(app), binary.BigEndian.AppendUint64(nil, uint64(c.counts[app])), nil); err != nil {
+			return fmt.Errorf("write count: %w", err)
+		}
+	}
+	if c.staging.leased {
+		if err := batch.Set(metaLease(), binary.BigEndian.AppendUint64(nil, uint64(c.leaseEnd)), nil); err != nil {
+			return fmt.Errorf("write lease: %w", err)
+		}
+	}
+	c.staging.reset()
+	c.dirty = c.dirty[:0]
+	if err := c.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	c.batches = append(c.batches, batch)
+	return nil
+}
+
+// read returns what is stored about a name, with everything staged before it; ok is
+// false if the name was never imported. What is staged is applied first, so that an
+// operation sees the ones before it in its group.
+func (c *committer) read(app account.SDKAppID, id account.UserID) (r record, ok bool, err error) {
+	if err := c.apply(); err != nil {
+		return record{}, false, err
+	}
+	return getRecord(c.db, app, id)
+}
+
+// known returns what is known about a name, asking Pebble only if the index does not
+// know yet, and noting the answer.
+func (c *committer) known(app account.SDKAppID, id account.UserID, f fingerprint) (presence, error) {
+	p := c.index.find(f)
+	if p != absent || c.complete.Load() {
+		return p, nil
+	}
+	r, ok, err := getRecord(c.db, app, id) // nothing staged: that would be in the index
+	if err != nil || !ok {
+		return absent, err
+	}
+	p = alive
+	if r.dead() {
+		p = deleted
+	}
+	c.index.putIfAbsent(f, p)
+	return p, nil
+}
+
+// count returns the number of the App's accounts, staged ones included.
+func (c *committer) count(app account.SDKAppID) (int64, error) {
+	if n, ok := c.counts[app]; ok {
+		return n, nil
+	}
+	n, err := getCount(c.db, app)
+	if err != nil {
+		return 0, err
+	}
+	c.counts[app] = n
+	return n, nil
+}
+
+// addCount stages a change of the App's count; count(app) has been called before.
+func (c *committer) addCount(app account.SDKAppID, delta int) {
+	if delta == 0 {
+		return
+	}
+	c.counts[app] += int64(delta)
+	for _, d := range c.dirty {
+		if d == app {
+			return
+		}
+	}
+	c.dirty = append(c.dirty, app)
+}
+
+// takeIDs returns the first of n consecutive TinyIDs that were never given. The lease
+// that covers them is in the same batch as the accounts that use them, or an earlier one.
+func (c *committer) takeIDs(n int) account.TinyID {
+	first := c.nextID
+	c.nextID += account.TinyID(n)
+	if c.nextID > c.leaseEnd {
+		c.leaseEnd = c.nextID + leaseBlock
+		c.staging.leased = true
+	}
+	return first
+}
+
+func failCalls(calls []*call, err error) {
+	for _, call := range calls {
+		call.err = errors.Join(account.ErrFailed, err)
+	}
+}
+
+// runSyncer waits for each group's sync and answers its calls, in order.
+func (c *committer) runSyncer() {
+	for g := range c.syncs {
+		for _, b := range g.batches {
+			if err := b.SyncWait(); err != nil {
+				c.fail(fmt.Errorf("sync: %w", err))
+				failCalls(g.calls, err)
+				continue // keep the batch: after an error it must not be reused
+			}
+			_ = b.Close() // returns the batch to Pebble's pool; it has nothing left to fail
+		}
+		c.barrier.synced(g.seq)
+		for _, call := range g.calls {
+			close(call.done)
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package pebblestore
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+// WithoutIndex makes the store work as it does before its index of names is complete.
+func WithoutIndex(o Options) Options {
+	o.unloaded = true
+	return o
+}
+
+// Damage writes what no Store would write into the database in dir.
+func Damage(dir string, o Options, write func(*pebble.Batch) error) error {
+	db, lock, err := openDB(dir, o.withDefaults(), newFailure(nil))
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer db.Close()
+	b := db.NewBatch()
+	if err := write(b); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
+// AccountKey and CountKey are the keys of an account and of an App's count.
+func AccountKey(app account.SDKAppID, id account.UserID) []byte {
+	return appendAccountKey(nil, app, id)
+}
+
+// CountKey is the key of an App's count.
+func CountKey(app account.SDKAppID) []byte { return countKey(app) }
+
+// LiveRecord is the record of a plain account.
+func LiveRecord(id account.TinyID) []byte {
+	return appendRecord(nil, &record{tinyID: id, created: 1})
+}

@@ -1,0 +1,90 @@
+package pebblestore
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+func TestIndexIsAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := newNameIndex(rapid.Uint64().Draw(t, "k0"), rapid.Uint64().Draw(t, "k1"))
+		model := map[string]presence{}
+		name := rapid.StringMatching(`[a-c]{1,4}`)
+		t.Repeat(map[string]func(*rapid.T){
+			"put": func(t *rapid.T) {
+				n, p := name.Draw(t, "name"), rapid.SampledFrom([]presence{alive, deleted}).Draw(t, "presence")
+				x.put(x.fingerprint(1, account.UserID(n)), p)
+				model[n] = p
+			},
+			"putIfAbsent": func(t *rapid.T) {
+				n, p := name.Draw(t, "name"), rapid.SampledFrom([]presence{alive, deleted}).Draw(t, "presence")
+				x.putIfAbsent(x.fingerprint(1, account.UserID(n)), p)
+				if model[n] == absent {
+					model[n] = p
+				}
+			},
+			"find": func(t *rapid.T) {
+				n := name.Draw(t, "name")
+				if got := x.find(x.fingerprint(1, account.UserID(n))); got != model[n] {
+					t.Fatalf("%q is %d, want %d", n, got, model[n])
+				}
+				if got := x.find(x.fingerprint(2, account.UserID(n))); got != absent {
+					t.Fatalf("%q of another App is %d, want absent", n, got)
+				}
+			},
+		})
+	})
+}
+
+func TestIndexGrows(t *testing.T) {
+	x := newNameIndex(1, 2)
+	const n = 200_000
+	id := func(i int) fingerprint { return x.fingerprint(7, account.UserID(fmt.Sprint("user", i))) }
+	for i := range n {
+		x.put(id(i), alive)
+	}
+	for i := range n {
+		if i%3 == 0 {
+			x.put(id(i), deleted)
+		}
+	}
+	slots := 0
+	for i := range x.shards {
+		slots += len(x.shards[i].entries)
+	}
+	for i := range 2 * n {
+		want := alive
+		switch {
+		case i >= n:
+			want = absent
+		case i%3 == 0:
+			want = deleted
+		}
+		if got := x.find(id(i)); got != want {
+			t.Fatalf("name %d is %d, want %d", i, got, want)
+		}
+	}
+	if perName := float64(slots) * 12 / n; perName > 20 {
+		t.Errorf("the index takes %.1f bytes a name, want 20 at most", perName)
+	}
+}
+
+func BenchmarkIndexFind(b *testing.B) {
+	x := newNameIndex(1, 2)
+	const n = 1 << 20
+	ids := make([]account.UserID, n)
+	for i := range ids {
+		ids[i] = account.UserID(fmt.Sprintf("user%016d", i*7919))
+		x.put(x.fingerprint(7, ids[i]), alive)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		x.find(x.fingerprint(7, ids[i*7919%n]))
+		i++
+	}
+}

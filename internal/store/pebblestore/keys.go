@@ -1,0 +1,61 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+// The key schema. A key is one prefix byte, the SDKAppID as 4 bytes big-endian where
+// there is one, and the name raw and last. UserIDs are printable ASCII, so the order
+// of keys is the order of a listing.
+//
+//	'a' SDKAppID UserID  →  record   an account, or the tombstone of a deleted one
+//	'c' SDKAppID         →  8 bytes big-endian, the number of accounts of the App
+//	'm' "tinyid"         →  8 bytes big-endian, the end of the TinyIDs leased so far
+const (
+	prefixAccount = 'a'
+	prefixCount   = 'c'
+	prefixMeta    = 'm'
+
+	accountPrefixLen = 1 + 4
+)
+
+// formatVersion is the newest format that this program reads and the one it writes.
+const formatVersion = 1
+
+func metaLease() []byte { return []byte{prefixMeta, 't', 'i', 'n', 'y', 'i', 'd'} }
+
+// appendAccountKey appends the key of an account.
+func appendAccountKey(dst []byte, app account.SDKAppID, id account.UserID) []byte {
+	dst = append(dst, prefixAccount)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(app))
+	return append(dst, id...)
+}
+
+// splitAccountKey is the inverse of appendAccountKey; ok is false for any other key.
+// The name is a view into key.
+func splitAccountKey(key []byte) (app account.SDKAppID, id []byte, ok bool) {
+	if len(key) <= accountPrefixLen || key[0] != prefixAccount {
+		return 0, nil, false
+	}
+	return account.SDKAppID(binary.BigEndian.Uint32(key[1:])), key[accountPrefixLen:], true
+}
+
+// accountBounds returns the half-open range of keys of all accounts of an App.
+func accountBounds(app account.SDKAppID) (lower, upper []byte) {
+	lower = appendAccountKey(nil, app, "")
+	if app == ^account.SDKAppID(0) {
+		return lower, []byte{prefixAccount + 1}
+	}
+	return lower, appendAccountKey(nil, app+1, "")
+}
+
+func countKey(app account.SDKAppID) []byte {
+	return binary.BigEndian.AppendUint32([]byte{prefixCount}, uint32(app))
+}
+
+// decodeCount reads a count's key and value, whose lengths have been checked.
+func decodeCount(key, value []byte) (account.SDKAppID, int64) {
+	return account.SDKAppID(binary.BigEndian.Uint32(key[1:])), int64(binary.BigEndian.Uint64(value))
+}

@@ -1,0 +1,175 @@
+package pebblestore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+// Check implements account.Store. It reads memory only, once the index is complete.
+func (s *Store) Check(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]bool, error) {
+	found, err := s.check(ctx, app, ids)
+	if err != nil {
+		return nil, fmt.Errorf("pebblestore: check: %w", err)
+	}
+	return found, nil
+}
+
+func (s *Store) check(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]bool, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.closing.RUnlock()
+	found := make([]bool, len(ids))
+	for i, id := range ids {
+		ok, err := s.exists(app, id)
+		if err != nil {
+			return nil, err
+		}
+		found[i] = ok
+	}
+	return found, s.barrier.wait(ctx)
+}
+
+func (s *Store) exists(app account.SDKAppID, id account.UserID) (bool, error) {
+	if id == "" || len(id) > account.MaxUserID {
+		return false, nil
+	}
+	// Complete is read first: it must have been true when the index said absent.
+	complete := s.complete.Load()
+	p := s.index.find(s.index.fingerprint(app, id))
+	if p != absent || complete {
+		return p == alive, nil
+	}
+	r, ok, err := getRecord(s.db, app, id)
+	return ok && !r.dead(), err
+}
+
+// Get implements account.Store.
+func (s *Store) Get(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]account.Account, error) {
+	out, err := s.get(ctx, app, ids)
+	if err != nil {
+		return nil, fmt.Errorf("pebblestore: get: %w", err)
+	}
+	return out, nil
+}
+
+func (s *Store) get(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]account.Account, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.closing.RUnlock()
+	out := make([]account.Account, len(ids))
+	for i, id := range ids {
+		r, _, err := getRecord(s.db, app, id)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = toAccount(id, &r)
+	}
+	return out, s.barrier.wait(ctx)
+}
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error) {
+	out, err := s.list(ctx, app, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("pebblestore: list: %w", err)
+	}
+	return out, nil
+}
+
+func (s *Store) list(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) (_ []account.Account, err error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.closing.RUnlock()
+	lower, upper := accountBounds(app)
+	if after != "" {
+		lower = append(appendAccountKey(nil, app, after), 0) // the smallest key behind it
+	}
+	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	var out []account.Account
+	for ok := it.First(); ok && len(out) < limit; ok = it.Next() {
+		r, err := decodeRecord(it.Value())
+		if err != nil {
+			return nil, fmt.Errorf("key %q: %w", it.Key(), err)
+		}
+		if !r.dead() {
+			_, id, _ := splitAccountKey(it.Key())
+			out = append(out, toAccount(account.UserID(id), &r))
+		}
+	}
+	if err := it.Error(); err != nil {
+		return nil, err
+	}
+	return out, s.barrier.wait(ctx)
+}
+
+// Count implements store.Store.
+func (s *Store) Count(ctx context.Context, app account.SDKAppID) (int64, error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, fmt.Errorf("pebblestore: count: %w", err)
+	}
+	defer s.closing.RUnlock()
+	n, err := getCount(s.db, app)
+	if err = errors.Join(err, s.barrier.wait(ctx)); err != nil {
+		return 0, fmt.Errorf("pebblestore: count: %w", err)
+	}
+	return n, nil
+}
+
+func toAccount(id account.UserID, r *record) account.Account {
+	return account.Account{UserID: id, TinyID: r.tinyID, Created: r.created, ValidFrom: r.validFrom, Profile: r.profile}
+}
+
+// getRecord reads what is stored about a name; ok is false if nothing is.
+func getRecord(db pebble.Reader, app account.SDKAppID, id account.UserID) (r record, ok bool, err error) {
+	var buf [accountPrefixLen + account.MaxUserID]byte
+	value, closer, err := db.Get(appendAccountKey(buf[:0], app, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return record{}, false, nil
+	}
+	if err != nil {
+		return record{}, false, fmt.Errorf("read %q: %w", id, err)
+	}
+	r, err = decodeRecord(value)
+	if err = errors.Join(err, closer.Close()); err != nil {
+		return record{}, false, fmt.Errorf("read %q: %w", id, err)
+	}
+	return r, true, nil
+}
+
+// getCount reads the stored number of an App's accounts.
+func getCount(db pebble.Reader, app account.SDKAppID) (int64, error) {
+	n, err := getUint64(db, countKey(app))
+	if err != nil {
+		return 0, fmt.Errorf("read count of App %d: %w", app, err)
+	}
+	return int64(n), nil
+}
+
+// getUint64 reads an 8-byte value, 0 if there is none.
+func getUint64(db pebble.Reader, key []byte) (uint64, error) {
+	value, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer closer.Close() //nolint:errcheck // releasing a view of memory does not fail
+	if len(value) != 8 {
+		return 0, fmt.Errorf("%w: %d bytes instead of 8", errRecord, len(value))
+	}
+	return binary.BigEndian.Uint64(value), nil
+}

@@ -1,0 +1,174 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+// A record is the value of an account's key:
+//
+//	byte     version (recordVersion)
+//	byte     flags
+//	uvarint  TinyID − FirstTinyID           unless flagDead
+//	uvarint  created, Unix seconds          unless flagDead
+//	uvarint  deleted at, Unix seconds       if flagDead
+//	uvarint  valid-from, Unix seconds       if flagValidFrom
+//	string   Nick, FaceURL                  if flagProfile
+//	uvarint  number of attributes           if flagProfile
+//	string   tag, value of each attribute
+//
+// where a string is its length as uvarint and its bytes. A record ends with its last
+// field; bytes after it are corruption. Most accounts are 2 + 4 + 5 bytes.
+const (
+	recordVersion = 1
+
+	flagDead      = 1 << 0
+	flagValidFrom = 1 << 1
+	flagProfile   = 1 << 2
+	knownFlags    = flagDead | flagValidFrom | flagProfile
+)
+
+// record is what is stored about a name, alive or deleted.
+type record struct {
+	tinyID    account.TinyID // 0 if dead
+	created   int64
+	deletedAt int64 // only if dead
+	validFrom int64
+	profile   account.Profile
+}
+
+func (r *record) dead() bool { return r.tinyID == 0 }
+
+func (r *record) hasProfile() bool {
+	return r.profile.Nick != "" || r.profile.FaceURL != "" || len(r.profile.Attrs) > 0
+}
+
+// appendRecord appends the encoding of r.
+func appendRecord(dst []byte, r *record) []byte {
+	var flags byte
+	if r.dead() {
+		flags |= flagDead
+	}
+	if r.validFrom != 0 {
+		flags |= flagValidFrom
+	}
+	if r.hasProfile() {
+		flags |= flagProfile
+	}
+	dst = append(dst, recordVersion, flags)
+	if r.dead() {
+		dst = binary.AppendUvarint(dst, uint64(r.deletedAt))
+	} else {
+		dst = binary.AppendUvarint(dst, uint64(r.tinyID-account.FirstTinyID))
+		dst = binary.AppendUvarint(dst, uint64(r.created))
+	}
+	if r.validFrom != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.validFrom))
+	}
+	if flags&flagProfile == 0 {
+		return dst
+	}
+	dst = appendString(dst, r.profile.Nick)
+	dst = appendString(dst, r.profile.FaceURL)
+	dst = binary.AppendUvarint(dst, uint64(len(r.profile.Attrs)))
+	for _, a := range r.profile.Attrs {
+		dst = appendString(appendString(dst, a.Tag), a.Value)
+	}
+	return dst
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+var errRecord = errors.New("corrupted account record")
+
+// decodeRecord is the inverse of appendRecord. It copies what it keeps of b.
+func decodeRecord(b []byte) (record, error) {
+	var r record
+	if len(b) < 2 {
+		return r, fmt.Errorf("%w: %d bytes", errRecord, len(b))
+	}
+	if b[0] != recordVersion {
+		return r, fmt.Errorf("%w: version %d", errRecord, b[0])
+	}
+	flags := b[1]
+	if flags&^knownFlags != 0 {
+		return r, fmt.Errorf("%w: unknown flags %#x", errRecord, flags)
+	}
+	d := decoder{b: b[2:]}
+	if flags&flagDead != 0 {
+		r.deletedAt = d.seconds()
+	} else {
+		r.tinyID = account.FirstTinyID + account.TinyID(d.uvarint())
+		r.created = d.seconds()
+	}
+	if flags&flagValidFrom != 0 {
+		r.validFrom = d.seconds()
+	}
+	if flags&flagProfile != 0 {
+		r.profile = d.profile()
+	}
+	if !d.bad && len(d.b) != 0 {
+		d.bad = true
+	}
+	if !d.bad && flags&flagDead == 0 && r.tinyID < account.FirstTinyID {
+		d.bad = true
+	}
+	if d.bad {
+		return record{}, fmt.Errorf("%w: %d bytes, flags %#x", errRecord, len(b), flags)
+	}
+	return r, nil
+}
+
+// decoder reads fields from b and remembers whether any was malformed.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) seconds() int64 {
+	v := d.uvarint()
+	if v > 1<<62 {
+		d.bad = true
+		return 0
+	}
+	return int64(v)
+}
+
+func (d *decoder) string() string {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+func (d *decoder) profile() account.Profile {
+	p := account.Profile{Nick: d.string(), FaceURL: d.string()}
+	n := d.uvarint()
+	if n > uint64(len(d.b)) { // an attribute has two bytes at least
+		d.bad = true
+		return account.Profile{}
+	}
+	for range n {
+		p.Attrs = append(p.Attrs, account.Attr{Tag: d.string(), Value: d.string()})
+	}
+	return p
+}

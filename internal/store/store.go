@@ -1,0 +1,31 @@
+// Package store is what holds the accounts: the interface that every backend offers.
+// Backends live in packages beside this one and each must pass storetest; which one
+// a server uses is decided where it is opened, and nothing above can tell them apart.
+package store
+
+import (
+	"context"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+// Store is everything that a backend offers: what account.Service needs, and what
+// operators' tools need. Once Close has been called every other call returns an error
+// that wraps account.ErrClosed.
+type Store interface {
+	account.Store
+
+	// List returns up to limit imported accounts of an App whose UserID is greater than
+	// after, in byte order of UserID; fewer than limit means that there are no more. A
+	// limit below 1 returns none. after need not be there, nor be a valid name; "" starts
+	// at the beginning. Pages are not one snapshot: an account that is imported or
+	// deleted between two calls may be missed or met, every other is met exactly once.
+	List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error)
+
+	// Count returns the exact number of imported accounts of an App.
+	Count(ctx context.Context, app account.SDKAppID) (int64, error)
+
+	// Close waits for the calls that are under way and releases what the store holds.
+	// Calling it again does nothing and returns nil.
+	Close() error
+}

@@ -1,0 +1,240 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/store"
+)
+
+const (
+	crashWorkers = 8
+	crashNames   = 24 // of each worker
+	crashBatch   = 8  // most names in a call
+	crashCalls   = 150
+)
+
+// Crashes crashes one store again and again while workers write to it, each to names of
+// its own. After each crash every call that was answered before it must have had its
+// full effect, with the TinyIDs that were answered; each worker's one unanswered call
+// must have had all of its effect or none; counts and lists must agree; and no TinyID
+// that was ever answered may come again.
+func Crashes(tb testing.TB, h Harness, cycles int, seed uint64) {
+	tb.Helper()
+	c := newClient(tb, h)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	run := &crashRun{twins: newTwins()}
+	workers := make([]*crashWorker, crashWorkers)
+	for i := range workers {
+		workers[i] = newCrashWorker(run, i, seed)
+	}
+	for cycle := range cycles {
+		run.fuse = newFuse(rng.IntN(crashCalls))
+		run.untilCrash(c, workers)
+		total := 0
+		for _, w := range workers {
+			if err := w.settle(c.Context(), c.store()); err != nil {
+				c.Fatalf("seed %d, crash %d: worker %d: %v", seed, cycle+1, w.id, err)
+			}
+			total += len(w.model.live)
+		}
+		c.wantExactCount(total)
+		if c.Failed() {
+			c.Fatalf("seed %d, crash %d", seed, cycle+1)
+		}
+	}
+	c.Logf("%d crashes, %d answered calls, %d of %d unanswered calls had their effect",
+		cycles, run.answered.Load(), run.applied, run.unanswered)
+}
+
+// crashRun is what the workers share.
+type crashRun struct {
+	fuse     *fuse
+	answered atomic.Int64
+
+	mu    sync.Mutex
+	twins twins
+
+	unanswered, applied int
+}
+
+// untilCrash lets the workers work until the fuse blows, and crashes the store.
+func (r *crashRun) untilCrash(c *client, workers []*crashWorker) {
+	c.Helper()
+	st := c.store()
+	errs := make([]error, len(workers))
+	var wg sync.WaitGroup
+	for i, w := range workers {
+		wg.Go(func() {
+			for errs[i] == nil && w.unanswered == nil {
+				errs[i] = w.step(c.Context(), st)
+			}
+			if errs[i] != nil {
+				r.fuse.trip()
+			}
+		})
+	}
+	r.fuse.wait()
+	r.fuse.blown.Store(true)
+	c.inst.Crash(c.TB)
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		c.Fatalf("before the crash: %v", err)
+	}
+}
+
+// crashWorker makes calls on names that are its alone, so that it knows what must be.
+type crashWorker struct {
+	run   *crashRun
+	id    int
+	rng   *rand.Rand
+	time  int64 // of the last call, in seconds
+	names []account.UserID
+	model *naive // after every answered call
+	// unanswered is the model after the call whose fate the crash made unknown too.
+	unanswered *naive
+}
+
+func newCrashWorker(run *crashRun, id int, seed uint64) *crashWorker {
+	w := &crashWorker{run: run, id: id, rng: rand.New(rand.NewPCG(seed, 1+uint64(id))), model: newNaive()}
+	w.model.last = account.TinyID(id) << 32 // the workers' models share one twins
+	for i := range crashNames {
+		w.names = append(w.names, account.UserID(fmt.Sprintf("w%d-%d", id, i)))
+	}
+	return w
+}
+
+// step makes one random call.
+func (w *crashWorker) step(ctx context.Context, st store.Store) error {
+	ids := make([]account.UserID, 1+w.rng.IntN(crashBatch))
+	for i, n := range w.rng.Perm(len(w.names))[:len(ids)] {
+		ids[i] = w.names[n]
+	}
+	w.time++
+	at := w.time + w.rng.Int64N(5) // mostly rising, so that most kicks and deletes change ValidFrom
+	next := w.model.clone()
+	switch w.rng.IntN(8) {
+	case 0, 1:
+		want := next.del(mainApp, ids, at)
+		got, err := st.Delete(ctx, mainApp, ids, at)
+		return answeredCall(w, "delete", next, err, got, func() []bool { return want })
+	case 2:
+		want := next.kick(mainApp, ids[0], at)
+		got, err := st.Kick(ctx, mainApp, ids[0], at)
+		return answeredCall(w, "kick", next, err, got, func() bool { return want })
+	case 3:
+		change := account.ProfileChange{Attrs: []account.Attr{{Tag: "t", Value: fmt.Sprint(at)}}}
+		want := next.setProfile(mainApp, ids[0], change)
+		got, err := st.SetProfile(ctx, mainApp, ids[0], change)
+		return answeredCall(w, "set profile", next, err, got, func() bool { return want })
+	default:
+		b := account.Batch{Entries: entries(ids...), At: at, TinyIDs: w.rng.IntN(2) == 0}
+		for i := range b.Entries {
+			b.Entries[i].Nick = []string{"", "x", "y"}[w.rng.IntN(3)]
+		}
+		want, _ := next.importBatch(mainApp, b)
+		got, err := st.Import(ctx, mainApp, b)
+		return answeredCall(w, "import", next, err, got, func() []account.Imported {
+			return w.run.twins.imported(want, got, b.TinyIDs)
+		})
+	}
+}
+
+// answeredCall takes next as the worker's model if the call was answered before the
+// crash, and else notes it as what may be. want is called only for an answer.
+func answeredCall[T any](w *crashWorker, op string, next *naive, err error, got T, want func() T) error {
+	if w.run.fuse.blown.Load() {
+		w.unanswered = next
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	w.run.mu.Lock()
+	defer w.run.mu.Unlock()
+	if diff := cmp.Diff(want(), got, cmpopts.EquateEmpty()); diff != "" {
+		return fmt.Errorf("%s (-want +got):\n%s", op, diff)
+	}
+	w.model = next
+	w.run.answered.Add(1)
+	w.run.fuse.burn()
+	return nil
+}
+
+// settle finds out what a crash has left: the model as it was, or with the unanswered
+// call done.
+func (w *crashWorker) settle(ctx context.Context, st store.Store) error {
+	got, err := st.Get(ctx, mainApp, w.names)
+	if err != nil {
+		return fmt.Errorf("get after the crash: %w", err)
+	}
+	asItWas := w.matches(w.model, got)
+	done := "there was no unanswered call"
+	if w.unanswered != nil {
+		w.run.unanswered++
+		if asItWas != "" {
+			done = w.matches(w.unanswered, got)
+		}
+		if done == "" {
+			w.run.applied++
+			w.model = w.unanswered
+		}
+		w.unanswered = nil
+	}
+	if asItWas != "" && done != "" {
+		return fmt.Errorf("the accounts are neither as answered (-want +got):\n%s\nnor as with the unanswered call (-want +got):\n%s", asItWas, done)
+	}
+	return nil
+}
+
+// matches compares the store's accounts with a model's, and learns the TinyIDs that came to
+// light if they are the same.
+func (w *crashWorker) matches(n *naive, got []account.Account) (diff string) {
+	try := w.run.twins.clone()
+	diff = cmp.Diff(try.accounts(n.get(mainApp, w.names), got), got, cmpopts.EquateEmpty())
+	if diff == "" {
+		w.run.twins = try
+	}
+	return diff
+}
+
+func (t twins) clone() twins {
+	return twins{real: maps.Clone(t.real), taken: maps.Clone(t.taken)}
+}
+
+// fuse decides when a store crashes: after a number of answers.
+type fuse struct {
+	left  atomic.Int64
+	blown atomic.Bool // set before the crash begins: what is answered later does not count
+	once  sync.Once
+	ch    chan struct{}
+}
+
+func newFuse(answers int) *fuse {
+	f := &fuse{ch: make(chan struct{})}
+	f.left.Store(int64(answers))
+	if answers < 1 {
+		f.trip()
+	}
+	return f
+}
+
+// burn counts one answer.
+func (f *fuse) burn() {
+	if f.left.Add(-1) == 0 {
+		f.trip()
+	}
+}
+
+func (f *fuse) trip() { f.once.Do(func() { close(f.ch) }) }
+func (f *fuse) wait() { <-f.ch }

@@ -1,0 +1,194 @@
+package storetest
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/store"
+	"github.com/muster-im/muster/internal/store/memstore"
+)
+
+// journal is a store that lasts, for testing the tests: a memstore and the log of what
+// was written to it, which makes the same store again. Its faults are those of stores
+// that are wrong about durability.
+type journal struct {
+	*memstore.Store
+	faults faults
+
+	mu      sync.Mutex
+	log     []write
+	durable int             // how much of log a crash leaves
+	halves  map[*write]bool // batches under way, of which a crash leaves half
+}
+
+type write func(st store.Store)
+
+type faults struct {
+	forget int  // so many writes at the log's end do not survive a crash
+	early  bool // reads see what is not durable yet
+	half   bool // a crash leaves half of the batches under way
+	ids    bool // TinyIDs begin anew
+}
+
+// replay makes the store that a log describes.
+func replay(f faults, log []write) *journal {
+	st := memstore.New()
+	for _, w := range log {
+		w(st)
+	}
+	return &journal{Store: st, faults: f, log: log, durable: len(log), halves: make(map[*write]bool)}
+}
+
+// do makes a write; it is durable when do returns.
+func (j *journal) do(w write) {
+	j.mu.Lock()
+	w(j.Store)
+	j.log = append(j.log, w)
+	n := len(j.log)
+	if j.faults.early {
+		j.mu.Unlock()
+		for range 20 {
+			runtime.Gosched() // the disk works
+		}
+		j.mu.Lock()
+	}
+	j.durable = max(j.durable, n)
+	j.mu.Unlock()
+}
+
+// left returns what a crash leaves of the log.
+func (j *journal) left() []write {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	log := slices.Clone(j.log[:max(0, j.durable-j.faults.forget)])
+	for w := range j.halves {
+		log = append(log, *w)
+	}
+	if j.faults.ids {
+		slices.Reverse(log)
+	}
+	return log
+}
+
+func (j *journal) Import(ctx context.Context, app account.SDKAppID, b account.Batch) (got []account.Imported, err error) {
+	b.Entries = slices.Clone(b.Entries)
+	if j.faults.half {
+		part := b
+		part.Entries = b.Entries[:len(b.Entries)/2]
+		half := write(func(st store.Store) { _, _ = st.Import(context.Background(), app, part) })
+		j.mu.Lock()
+		j.halves[&half] = true
+		j.mu.Unlock()
+		runtime.Gosched()
+		defer func() {
+			j.mu.Lock()
+			delete(j.halves, &half)
+			j.mu.Unlock()
+		}()
+	}
+	j.do(func(st store.Store) {
+		if st == j.Store {
+			got, err = st.Import(ctx, app, b)
+		} else if err == nil {
+			_, _ = st.Import(context.Background(), app, b)
+		}
+	})
+	return got, err
+}
+
+func (j *journal) Delete(ctx context.Context, app account.SDKAppID, ids []account.UserID, at int64) (got []bool, err error) {
+	ids = slices.Clone(ids)
+	j.do(func(st store.Store) {
+		if st == j.Store {
+			got, err = st.Delete(ctx, app, ids, at)
+		} else if err == nil {
+			_, _ = st.Delete(context.Background(), app, ids, at)
+		}
+	})
+	return got, err
+}
+
+func (j *journal) Kick(ctx context.Context, app account.SDKAppID, id account.UserID, validFrom int64) (got bool, err error) {
+	j.do(func(st store.Store) {
+		if st == j.Store {
+			got, err = st.Kick(ctx, app, id, validFrom)
+		} else if err == nil {
+			_, _ = st.Kick(context.Background(), app, id, validFrom)
+		}
+	})
+	return got, err
+}
+
+func (j *journal) SetProfile(ctx context.Context, app account.SDKAppID, id account.UserID, c account.ProfileChange) (got bool, err error) {
+	c.Attrs = slices.Clone(c.Attrs)
+	if c.Nick != nil {
+		c.Nick = new(*c.Nick)
+	}
+	j.do(func(st store.Store) {
+		if st == j.Store {
+			got, err = st.SetProfile(ctx, app, id, c)
+		} else if err == nil {
+			_, _ = st.SetProfile(context.Background(), app, id, c)
+		}
+	})
+	return got, err
+}
+
+// disk is the Instance of a journal.
+type disk struct{ j *journal }
+
+func (d *disk) Store() store.Store { return d.j }
+
+func (d *disk) Reopen(testing.TB) {
+	_ = d.j.Close()
+	d.j = replay(d.j.faults, d.j.left())
+}
+
+func (d *disk) Crash(testing.TB) {
+	log := d.j.left()
+	_ = d.j.Close()
+	d.j = replay(d.j.faults, log)
+}
+
+func journalHarness(f faults) Harness {
+	return Harness{Open: func(testing.TB) Instance { return &disk{replay(f, nil)} }}
+}
+
+func TestLastingStore(t *testing.T) { Run(t, journalHarness(faults{})) }
+
+func TestCrashKillsMutants(t *testing.T) {
+	plain := func(tb testing.TB, h Harness) { Crashes(tb, h, 6, 1) }
+	linear := func(tb testing.TB, h Harness) { linearizeCrashes(tb, h, 8, 3, 1) }
+	reopened := func(tb testing.TB, h Harness) {
+		for _, tc := range reopenCases(1) {
+			tc.run(newClient(tb, h))
+		}
+	}
+	for name, tt := range map[string]struct {
+		faults faults
+		test   func(tb testing.TB, h Harness)
+	}{
+		"the last answered writes are lost":           {faults{forget: 3}, plain},
+		"the last answered writes are lost, linear":   {faults{forget: 3}, linear},
+		"the last writes are lost at a clean close":   {faults{forget: 1}, reopened},
+		"half of an unanswered batch is left":         {faults{half: true}, plain},
+		"TinyIDs begin anew after a crash":            {faults{ids: true}, plain},
+		"TinyIDs begin anew after a clean close":      {faults{ids: true}, reopened},
+		"reads are answered from what is not durable": {faults{early: true}, linear},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !fails(t, func(tb testing.TB) { tt.test(tb, journalHarness(tt.faults)) }) {
+				t.Error("the store passes")
+			}
+		})
+	}
+	t.Run("writes wait for each other's sync", func(t *testing.T) {
+		if fails(t, func(tb testing.TB) { plain(tb, journalHarness(faults{early: true})) }) {
+			t.Error("a store whose every write is durable when it is answered fails")
+		}
+	})
+}

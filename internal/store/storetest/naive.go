@@ -1,0 +1,223 @@
+package storetest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/muster-im/muster/internal/account"
+)
+
+// naive is a second opinion on the contract: what one thread of calls must give. It has
+// none of a store's concerns and another shape than memstore on purpose: two plain maps
+// of immutable values, so that a copy of the maps is a snapshot.
+//
+// Its TinyIDs are its own, 1, 2, 3…; twins matches them with those of a store.
+type naive struct {
+	live map[place]account.Account
+	dead map[place]tomb
+	last account.TinyID
+}
+
+// place is where a name stands: the same name in two Apps is two.
+type place struct {
+	app account.SDKAppID
+	id  account.UserID
+}
+
+// tomb is what is left of a deleted name.
+type tomb struct{ validFrom, deletedAt int64 }
+
+func newNaive() *naive {
+	return &naive{live: make(map[place]account.Account), dead: make(map[place]tomb)}
+}
+
+// clone returns a naive that goes its own way from here.
+func (n *naive) clone() *naive {
+	return &naive{live: maps.Clone(n.live), dead: maps.Clone(n.dead), last: n.last}
+}
+
+// importBatch returns false, having changed nothing, if the quota does not suffice. The
+// TinyID of an account that existed is given whether or not the batch asks for it.
+func (n *naive) importBatch(app account.SDKAppID, b account.Batch) ([]account.Imported, bool) {
+	next := n.clone()
+	out := make([]account.Imported, 0, len(b.Entries))
+	created := false
+	for _, e := range b.Entries {
+		im := next.importEntry(place{app, e.UserID}, e, b)
+		created = created || im.Status == account.Created
+		out = append(out, im)
+	}
+	if created && b.Quota > 0 && next.count(app) > b.Quota {
+		return nil, false
+	}
+	*n = *next
+	return out, true
+}
+
+func (n *naive) importEntry(at place, e account.Entry, b account.Batch) account.Imported {
+	if a, ok := n.live[at]; ok {
+		was := a
+		if e.Nick != "" {
+			a.Profile.Nick = e.Nick
+		}
+		if e.FaceURL != "" {
+			a.Profile.FaceURL = e.FaceURL
+		}
+		n.live[at] = a
+		if a.Profile.Nick == was.Profile.Nick && a.Profile.FaceURL == was.Profile.FaceURL {
+			return account.Imported{Status: account.Existed, TinyID: a.TinyID}
+		}
+		return account.Imported{Status: account.Updated, TinyID: a.TinyID}
+	}
+	grave, buried := n.dead[at]
+	if buried && b.HeldSince > 0 && grave.deletedAt >= b.HeldSince {
+		return account.Imported{Status: account.Held}
+	}
+	n.last++
+	n.live[at] = account.Account{
+		UserID: e.UserID, TinyID: n.last, Created: b.At, ValidFrom: grave.validFrom,
+		Profile: account.Profile{Nick: e.Nick, FaceURL: e.FaceURL},
+	}
+	delete(n.dead, at)
+	return account.Imported{Status: account.Created, TinyID: n.last, ValidFrom: grave.validFrom}
+}
+
+func (n *naive) check(app account.SDKAppID, ids []account.UserID) []bool {
+	var out []bool
+	for _, id := range ids {
+		_, ok := n.live[place{app, id}]
+		out = append(out, ok)
+	}
+	return out
+}
+
+func (n *naive) get(app account.SDKAppID, ids []account.UserID) []account.Account {
+	var out []account.Account
+	for _, id := range ids {
+		a, ok := n.live[place{app, id}]
+		if !ok {
+			a = account.Account{UserID: id, ValidFrom: n.dead[place{app, id}].validFrom}
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+func (n *naive) del(app account.SDKAppID, ids []account.UserID, at int64) []bool {
+	found := n.check(app, ids)
+	for i, id := range ids {
+		if found[i] {
+			p := place{app, id}
+			n.dead[p] = tomb{validFrom: max(n.live[p].ValidFrom, at), deletedAt: at}
+			delete(n.live, p)
+		}
+	}
+	return found
+}
+
+func (n *naive) kick(app account.SDKAppID, id account.UserID, validFrom int64) bool {
+	p := place{app, id}
+	a, ok := n.live[p]
+	if ok && a.ValidFrom < validFrom {
+		a.ValidFrom = validFrom
+		n.live[p] = a
+	}
+	return ok
+}
+
+func (n *naive) setProfile(app account.SDKAppID, id account.UserID, c account.ProfileChange) bool {
+	p := place{app, id}
+	a, ok := n.live[p]
+	if !ok {
+		return false
+	}
+	if c.Nick != nil {
+		a.Profile.Nick = *c.Nick
+	}
+	if c.FaceURL != nil {
+		a.Profile.FaceURL = *c.FaceURL
+	}
+	var attrs []account.Attr
+	for _, old := range a.Profile.Attrs {
+		if !slices.ContainsFunc(c.Attrs, func(x account.Attr) bool { return x.Tag == old.Tag }) {
+			attrs = append(attrs, old)
+		}
+	}
+	attrs = append(attrs, c.Attrs...)
+	slices.SortFunc(attrs, func(x, y account.Attr) int { return strings.Compare(x.Tag, y.Tag) })
+	a.Profile.Attrs = attrs
+	n.live[p] = a
+	return true
+}
+
+func (n *naive) list(app account.SDKAppID, after account.UserID, limit int) []account.Account {
+	var ids []account.UserID
+	for p := range n.live {
+		if p.app == app && p.id > after {
+			ids = append(ids, p.id)
+		}
+	}
+	slices.Sort(ids)
+	return n.get(app, ids[:max(0, min(limit, len(ids)))])
+}
+
+func (n *naive) count(app account.SDKAppID) int64 {
+	var total int64
+	for p := range n.live {
+		if p.app == app {
+			total++
+		}
+	}
+	return total
+}
+
+// twins matches the TinyIDs of a naive with those of a store, one to one, as they come
+// to light.
+type twins struct {
+	real  map[account.TinyID]account.TinyID // of the naive → of the store
+	taken map[account.TinyID]bool           // those of the store that have a twin
+}
+
+func newTwins() twins {
+	return twins{real: make(map[account.TinyID]account.TinyID), taken: make(map[account.TinyID]bool)}
+}
+
+// translate returns the TinyID that the store must have shown in the place of the
+// naive's want, if it is to agree having shown got.
+func (t twins) translate(want, got account.TinyID) account.TinyID {
+	if want == 0 {
+		return 0
+	}
+	if real, known := t.real[want]; known {
+		return real
+	}
+	if got == 0 || t.taken[got] {
+		return account.FirstTinyID - 1 // what no store may give
+	}
+	t.real[want], t.taken[got] = got, true
+	return got
+}
+
+// accounts translates the naive's accounts, given what the store showed.
+func (t twins) accounts(want, got []account.Account) []account.Account {
+	out := slices.Clone(want)
+	for i := range min(len(want), len(got)) {
+		out[i].TinyID = t.translate(want[i].TinyID, got[i].TinyID)
+	}
+	return out
+}
+
+// imported translates the naive's outcomes, given what the store showed. The TinyID of
+// an account that was there may be missing unless the batch asked for it.
+func (t twins) imported(want, got []account.Imported, asked bool) []account.Imported {
+	out := slices.Clone(want)
+	for i := range min(len(want), len(got)) {
+		if out[i].Status != account.Created && !asked && got[i].TinyID == 0 {
+			out[i].TinyID = 0
+			continue
+		}
+		out[i].TinyID = t.translate(want[i].TinyID, got[i].TinyID)
+	}
+	return out
+}
