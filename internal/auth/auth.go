@@ -158,24 +158,20 @@ type Caller struct {
 // sentence where that is known, and goes on with what exactly is wrong.
 //
 // Only 70009 counts toward 70050: it alone is the answer to a guess at a Key. The other
-// refusals come from mistakes, which a lock of a minute would only make harder to find.
+// refusals come from mistakes, which a lock of a minute would only make harder to find. A
+// UserSig that was verified before is no guess, so it works from a locked source too:
+// somebody who guesses behind the same proxy locks out nobody who is already at work.
 func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 	of, err := a.findApp(c.SDKAppID)
 	if err != nil {
 		return Caller{}, err
 	}
 	now := a.now()
-	if a.lockout.Locked(of.SDKAppID, c.Source, now) {
-		return Caller{}, errcode.New(errcode.TooManyBadSigs)
+	v, err := a.verifyOnce(ctx, of, &c, now)
+	if err != nil {
+		return Caller{}, err
 	}
-	v, err := a.verifyOnce(ctx, of, &c)
-	if err == nil {
-		return v.callerAt(now.Unix())
-	}
-	if errcode.Of(err) == errcode.SigBadMAC {
-		a.lockout.Fail(of.SDKAppID, c.Source, now)
-	}
-	return Caller{}, err
+	return v.callerAt(now.Unix())
 }
 
 // findApp returns the App that the sdkappid parameter names, unless it is disabled.

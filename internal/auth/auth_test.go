@@ -360,7 +360,9 @@ func TestLockout(t *testing.T) {
 	f.mustPass(t, "a good UserSig in between", good)
 	f.mustFail(t, "3rd forgery", forged, errcode.SigBadMAC)
 	f.mustFail(t, "4th forgery", forged, errcode.TooManyBadSigs)
-	f.mustFail(t, "the good UserSig, locked out", good, errcode.TooManyBadSigs)
+	f.mustPass(t, "the good UserSig, verified before the lock", good)
+	fresh := credentials(t, "administrator", now-1)
+	f.mustFail(t, "another good UserSig, locked out", fresh, errcode.TooManyBadSigs)
 
 	elsewhere := good
 	elsewhere.Source = "192.0.2.2"
@@ -370,7 +372,7 @@ func TestLockout(t *testing.T) {
 	f.mustFail(t, "an unknown App comes before the lock", unknown, errcode.UnknownApp)
 
 	f.now += 60
-	f.mustPass(t, "after a minute", good)
+	f.mustPass(t, "after a minute", fresh)
 }
 
 func TestNewNamesWhatIsMissing(t *testing.T) {

@@ -3,9 +3,11 @@ package auth
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/muster-im/muster/internal/account"
 	"github.com/muster-im/muster/internal/app"
+	"github.com/muster-im/muster/internal/errcode"
 	"github.com/muster-im/muster/usersig"
 )
 
@@ -37,26 +39,39 @@ func (v *verified) callerAt(now int64) (Caller, error) {
 }
 
 // verifyOnce returns the verified UserSig of c, remembered or new.
-func (a *Authenticator) verifyOnce(ctx context.Context, of *app.App, c *Credentials) (*verified, error) {
+func (a *Authenticator) verifyOnce(ctx context.Context, of *app.App, c *Credentials, now time.Time) (*verified, error) {
 	if len(c.UserSig) > maxCachedSig || len(c.Identifier) > account.MaxUserID {
-		return a.verify(ctx, of, c)
+		return a.verifyGuess(ctx, of, c, now)
 	}
 	// The epoch is read before valid-from. If the account is revoked in between, what
 	// verify finds is stored under an epoch that is over, and so is never used.
-	now := a.revocations.epoch(of.SDKAppID, account.UserID(c.Identifier))
+	current := a.revocations.epoch(of.SDKAppID, account.UserID(c.Identifier))
 	key := cacheKey{of.SDKAppID, c.Identifier, c.UserSig}
-	if v, ok := a.cache.Get(key); ok && v.caller.App == of && v.epoch == now {
+	if v, ok := a.cache.Get(key); ok && v.caller.App == of && v.epoch == current {
 		return v, nil
 	}
-	v, err := a.verify(ctx, of, c)
+	v, err := a.verifyGuess(ctx, of, c, now)
 	if err != nil {
 		return nil, err
 	}
-	v.epoch = now
+	v.epoch = current
 	// The strings of c are cut from the request's URL, which the cache must not keep.
 	key.identifier, key.userSig = v.claims.Identifier, strings.Clone(c.UserSig)
 	a.cache.Add(key, v)
 	return v, nil
+}
+
+// verifyGuess verifies a UserSig that may be a guess at a Key: not from a locked source,
+// and a wrong one counts.
+func (a *Authenticator) verifyGuess(ctx context.Context, of *app.App, c *Credentials, now time.Time) (*verified, error) {
+	if a.lockout.Locked(of.SDKAppID, c.Source, now) {
+		return nil, errcode.New(errcode.TooManyBadSigs)
+	}
+	v, err := a.verify(ctx, of, c)
+	if errcode.Of(err) == errcode.SigBadMAC {
+		a.lockout.Fail(of.SDKAppID, c.Source, now)
+	}
+	return v, err
 }
 
 // verify decodes the UserSig of c, checks everything but the times, and reads valid-from.
