@@ -29,6 +29,7 @@ const (
 	MaxUserID       = 32  // bytes of a UserID
 	MaxBatch        = 100 // accounts in one import, check or delete
 	MaxProfileValue = 500 // bytes of a Nick, a FaceURL or any other profile text
+	MaxAttrs        = 100 // profile tags of one account, Nick and FaceURL not counted
 )
 
 // reserved are the prefixes of sentinel names that the hosted service puts into

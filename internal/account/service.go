@@ -171,9 +171,15 @@ func (s *Service) Get(ctx context.Context, app SDKAppID, ids []UserID) ([]Accoun
 	return accounts, nil
 }
 
-// SetProfile changes the profile of one account; 70107 if it is not imported. The
-// change has been checked by package profile.
+// SetProfile changes the profile of one account; 70107 if it is not imported, 40001 if it
+// would have more than MaxAttrs attributes. The change has been checked by package profile.
 func (s *Service) SetProfile(ctx context.Context, app SDKAppID, id UserID, c ProfileChange) error {
+	if id.Validate() != nil {
+		return errcode.New(errcode.NoAccount)
+	}
+	if err := s.checkAttrs(ctx, app, id, c); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, StoreTimeout)
 	defer cancel()
 	found, err := s.store.SetProfile(ctx, app, id, c)
@@ -182,6 +188,28 @@ func (s *Service) SetProfile(ctx context.Context, app SDKAppID, id UserID, c Pro
 	}
 	if !found {
 		return errcode.New(errcode.NoAccount)
+	}
+	return nil
+}
+
+// checkAttrs bounds what an account can collect over many calls. Calls for one account at
+// the same moment may together pass the bound by what they bring; the next one is refused.
+func (s *Service) checkAttrs(ctx context.Context, app SDKAppID, id UserID, c ProfileChange) error {
+	if len(c.Attrs) == 0 {
+		return nil
+	}
+	accounts, err := s.Get(ctx, app, []UserID{id})
+	if err != nil {
+		return err
+	}
+	tags := make(map[string]struct{}, MaxAttrs)
+	for _, attrs := range [][]Attr{accounts[0].Profile.Attrs, c.Attrs} {
+		for _, a := range attrs {
+			tags[a.Tag] = struct{}{}
+		}
+	}
+	if len(tags) > MaxAttrs {
+		return errcode.Newf(errcode.ProfileBadParam, "an account can have %d profile tags, this would make %d", MaxAttrs, len(tags))
 	}
 	return nil
 }

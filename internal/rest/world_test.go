@@ -255,7 +255,11 @@ func (s *faultyStore) Kick(ctx context.Context, app account.SDKAppID, id account
 	return s.Store.Kick(ctx, app, id, validFrom)
 }
 
+// SetProfile also holds its caller to what account.Store asks of one: a valid name.
 func (s *faultyStore) SetProfile(ctx context.Context, app account.SDKAppID, id account.UserID, c account.ProfileChange) (bool, error) {
+	if err := id.Validate(); err != nil {
+		return false, err
+	}
 	if err := s.fault(); err != nil {
 		return false, err
 	}

@@ -55,6 +55,7 @@ func TestDecodeMultiImport(t *testing.T) {
 		{name: "detail off", body: `{"Accounts":["a"],"IsNeedDetail":0}`, want: wire.MultiImport{Entries: entries("a")}},
 		{name: "unknown fields", body: `{"x":{"Accounts":[1]},"accounts":5,"Accounts":["a"]}`, want: wire.MultiImport{Entries: entries("a")}},
 
+		{name: "an empty AccountList wins as well", body: `{"AccountList":[],"Accounts":["b"]}`, err: "70402 AccountList is empty"},
 		{name: "no list", body: `{}`, err: "70402 Accounts or AccountList is missing"},
 		{name: "field names have a case", body: `{"accounts":["a"]}`, err: "70402 Accounts or AccountList is missing"},
 		{name: "not an array", body: `{"Accounts":"a"}`, err: "70402 Accounts must be an array"},

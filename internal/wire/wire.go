@@ -5,10 +5,10 @@
 //
 // Decoding. A body is one JSON object with nothing but white space after it. Field
 // names are case-sensitive, unknown fields are ignored, of a repeated field the last one
-// counts (but each must have the right shape), and null counts as absent. A body that is not JSON yields a *SyntaxError,
-// whatever else is wrong with it; one of the wrong shape yields an *errcode.Error that
-// names the field and the type it should have. An integer may be written as any JSON
-// number without a fraction (1, 1.0, 1e0), never as a string.
+// counts (but each must have the right shape), and null counts as absent. A body that is
+// not JSON yields a *SyntaxError, whatever else is wrong with it; one of the wrong shape
+// yields an *errcode.Error that names the field and the type it should have. An integer
+// may be written as any JSON number without a fraction (1, 1.0, 1e0), never as a string.
 //
 // Decoded strings are substrings of one copy of the body, so a call costs a few
 // allocations however many accounts it names. They are immutable and outlive the body,
