@@ -74,26 +74,56 @@ func TestExplainGoesOnAfterAFailure(t *testing.T) {
 		text     string // a part of the reason or the advice
 		results  []string
 	}{
-		{"all checks fail", sig, keys("x"), everything, usersig.Invalid, usersig.StageSDKAppID, "requested SDKAppID(1)",
-			withDecoded("sdkappid failed", "identifier failed", "mac failed", "valid-from failed", "expiry failed")},
-		{"only the MAC", sig, keys("x"), usersig.Expect{SDKAppID: specApp, Identifier: "user_01", Now: specTime}, usersig.Invalid, usersig.StageMAC, "not signed with a key of SDKAppID 1400000000",
-			withDecoded("sdkappid passed", "identifier passed", "mac failed", "valid-from skipped", "expiry passed")},
-		{"expired", sig, keys(specKey), usersig.Expect{Now: c.ExpiresAt() + 9}, usersig.Invalid, usersig.StageExpiry, "expired 9 s ago",
-			withDecoded("sdkappid skipped", "identifier skipped", "mac passed", "valid-from skipped", "expiry failed")},
-		{"kicked", sig, keys(specKey), usersig.Expect{Now: specTime + 1, ValidFrom: specTime}, usersig.Invalid, usersig.StageValidFrom, "kicked or deleted",
-			withDecoded("sdkappid skipped", "identifier skipped", "mac passed", "valid-from failed", "expiry passed")},
-		{"no expectations", sig, nil, usersig.Expect{}, usersig.Unverified, "", "not checked: sdkappid, identifier, mac, expiry",
-			withDecoded("sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped")},
-		{"clock ahead", sig, keys(specKey), usersig.Expect{SDKAppID: specApp, Identifier: "user_01", Now: specTime - 90}, usersig.Valid, "", "90 s in the future",
-			withDecoded("sdkappid passed", "identifier passed", "mac passed", "valid-from skipped", "expiry passed")},
-		{"plain base64", "A+" + sig, keys(specKey), everything, usersig.Invalid, usersig.StageBase64, "plain base64",
-			[]string{"base64 failed", "zlib skipped", "json skipped", "fields skipped", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"}},
-		{"not zlib", "AAAA", keys(specKey), everything, usersig.Invalid, usersig.StageZlib, "exactly as the generator returned it",
-			[]string{"base64 passed", "zlib failed", "json skipped", "fields skipped", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"}},
-		{"not JSON", pack(t, "x", zlib.BestSpeed, ""), keys(specKey), everything, usersig.Invalid, usersig.StageJSON, "not one JSON object",
-			[]string{"base64 passed", "zlib passed", "json failed", "fields skipped", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"}},
-		{"version 1.0", pack(t, `{"TLS.identifier":"u"}`, zlib.BestSpeed, ""), keys(specKey), everything, usersig.Invalid, usersig.StageFields, "version 1.0",
-			[]string{"base64 passed", "zlib passed", "json passed", "fields failed", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"}},
+		{
+			"all checks fail", sig, keys("x"), everything, usersig.Invalid, usersig.StageSDKAppID, "requested SDKAppID(1)",
+			withDecoded("sdkappid failed", "identifier failed", "mac failed", "valid-from failed", "expiry failed"),
+		},
+		{
+			"only the MAC", sig, keys("x"),
+			usersig.Expect{SDKAppID: specApp, Identifier: "user_01", Now: specTime},
+			usersig.Invalid, usersig.StageMAC, "not signed with a key of SDKAppID 1400000000",
+			withDecoded("sdkappid passed", "identifier passed", "mac failed", "valid-from skipped", "expiry passed"),
+		},
+		{
+			"expired", sig, keys(specKey),
+			usersig.Expect{Now: c.ExpiresAt() + 9},
+			usersig.Invalid, usersig.StageExpiry, "expired 9 s ago",
+			withDecoded("sdkappid skipped", "identifier skipped", "mac passed", "valid-from skipped", "expiry failed"),
+		},
+		{
+			"kicked", sig, keys(specKey),
+			usersig.Expect{Now: specTime + 1, ValidFrom: specTime},
+			usersig.Invalid, usersig.StageValidFrom, "kicked or deleted",
+			withDecoded("sdkappid skipped", "identifier skipped", "mac passed", "valid-from failed", "expiry passed"),
+		},
+		{
+			"no expectations", sig, nil,
+			usersig.Expect{},
+			usersig.Unverified, "", "not checked: sdkappid, identifier, mac, expiry",
+			withDecoded("sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"),
+		},
+		{
+			"clock ahead", sig, keys(specKey),
+			usersig.Expect{SDKAppID: specApp, Identifier: "user_01", Now: specTime - 90},
+			usersig.Valid, "", "90 s in the future",
+			withDecoded("sdkappid passed", "identifier passed", "mac passed", "valid-from skipped", "expiry passed"),
+		},
+		{
+			"plain base64", "A+" + sig, keys(specKey), everything, usersig.Invalid, usersig.StageBase64, "plain base64",
+			[]string{"base64 failed", "zlib skipped", "json skipped", "fields skipped", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"},
+		},
+		{
+			"not zlib", "AAAA", keys(specKey), everything, usersig.Invalid, usersig.StageZlib, "exactly as the generator returned it",
+			[]string{"base64 passed", "zlib failed", "json skipped", "fields skipped", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"},
+		},
+		{
+			"not JSON", pack(t, "x", zlib.BestSpeed, ""), keys(specKey), everything, usersig.Invalid, usersig.StageJSON, "not one JSON object",
+			[]string{"base64 passed", "zlib passed", "json failed", "fields skipped", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"},
+		},
+		{
+			"version 1.0", pack(t, `{"TLS.identifier":"u"}`, zlib.BestSpeed, ""), keys(specKey), everything, usersig.Invalid, usersig.StageFields, "version 1.0",
+			[]string{"base64 passed", "zlib passed", "json passed", "fields failed", "sdkappid skipped", "identifier skipped", "mac skipped", "valid-from skipped", "expiry skipped"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := usersig.Explain(tc.sig, tc.keys, tc.want)

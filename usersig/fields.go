@@ -43,7 +43,7 @@ func splitObject(data []byte) ([]Field, *Error) {
 	for rest, more := object[1:], true; more; {
 		var f Field
 		var name json.RawMessage
-		name, rest, more = cutPiece(rest)
+		name, rest, _ = cutPiece(rest)
 		if len(name) == 0 { // {}
 			break
 		}

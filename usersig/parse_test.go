@@ -3,6 +3,7 @@ package usersig_test
 import (
 	"compress/zlib"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,8 +93,8 @@ func TestParseRefusesWhatIsNotOneZlibStream(t *testing.T) {
 		{"wrong checksum", armor(damaged), usersig.StageZlib, "checksum"},
 		{"preset dictionary", armor([]byte{0x78, 0xbb, 0, 0, 0, 2, 3, 0}), usersig.StageZlib, "dictionary"},
 		{"reserved block type", armor([]byte{0x78, 0x9c, 0x07, 0, 0, 0, 0}), usersig.StageZlib, "cannot be inflated"},
-		{"NUL after the stream", armor(append(raw[:len(raw):len(raw)], 0)), usersig.StageZlib, "1 bytes follow"},
-		{"two streams", armor(append(raw[:len(raw):len(raw)], raw...)), usersig.StageZlib, "bytes follow"},
+		{"NUL after the stream", armor(append(slices.Clip(raw), 0)), usersig.StageZlib, "1 bytes follow"},
+		{"two streams", armor(append(slices.Clip(raw), raw...)), usersig.StageZlib, "bytes follow"},
 		{"nothing inside", pack(t, "", zlib.BestSpeed, ""), usersig.StageJSON, "not one JSON object"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

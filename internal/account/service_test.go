@@ -356,11 +356,22 @@ func TestUserIDValidate(t *testing.T) {
 		id account.UserID
 		ok bool
 	}{
-		{"a", true}, {"!~", true}, {"@RBT#1", true}, {"@", true},
+		{"a", true},
+		{"!~", true},
+		{"@RBT#1", true},
+		{"@", true},
 		{account.UserID(strings.Repeat("a", 32)), true},
-		{"", false}, {account.UserID(strings.Repeat("a", 33)), false},
-		{"a b", false}, {"a\n", false}, {"\x7f", false}, {"é", false}, {"a\x00", false},
-		{"@TLS#NOT_FOUND", false}, {"@TIM#SYSTEM", false}, {"@TGS#1", false}, {"a@TGS#1", true},
+		{"", false},
+		{account.UserID(strings.Repeat("a", 33)), false},
+		{"a b", false},
+		{"a\n", false},
+		{"\x7f", false},
+		{"é", false},
+		{"a\x00", false},
+		{"@TLS#NOT_FOUND", false},
+		{"@TIM#SYSTEM", false},
+		{"@TGS#1", false},
+		{"a@TGS#1", true},
 	}
 	for _, tt := range tests {
 		if err := tt.id.Validate(); (err == nil) != tt.ok {

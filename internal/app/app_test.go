@@ -112,7 +112,7 @@ func TestPolicy(t *testing.T) {
 	if diff := cmp.Diff(want, registered.Policy()); diff != "" {
 		t.Errorf("Policy of a registered App (-want +got):\n%s", diff)
 	}
-	if registered.Policy() != registered.Policy() {
+	if first, second := registered.Policy(), registered.Policy(); first != second {
 		t.Error("a registered App computes its Policy anew")
 	}
 

@@ -11,7 +11,8 @@ import (
 	"github.com/muster-im/muster/internal/profile"
 )
 
-func ptr(s string) *string { return &s }
+//go:fix inline
+func ptr(s string) *string { return new(s) }
 
 func TestParseChange(t *testing.T) {
 	for _, tc := range []struct {
@@ -19,10 +20,12 @@ func TestParseChange(t *testing.T) {
 		items []account.Attr
 		want  account.ProfileChange
 	}{
-		{"nick and image have their own fields",
+		{
+			"nick and image have their own fields",
 			[]account.Attr{{Tag: "Tag_Profile_IM_Nick", Value: `"\u4e2d"`}, {Tag: "Tag_Profile_IM_Image", Value: `"http:\/\/x"`}},
-			account.ProfileChange{Nick: ptr("中"), FaceURL: ptr("http://x")}},
-		{"an empty nick wipes", []account.Attr{{Tag: "Tag_Profile_IM_Nick", Value: `""`}}, account.ProfileChange{Nick: ptr("")}},
+			account.ProfileChange{Nick: new("中"), FaceURL: new("http://x")},
+		},
+		{"an empty nick wipes", []account.Attr{{Tag: "Tag_Profile_IM_Nick", Value: `""`}}, account.ProfileChange{Nick: new("")}},
 		{"values keep their type", []account.Attr{
 			{Tag: "Tag_Profile_IM_Level", Value: `7`},
 			{Tag: "Tag_Profile_Custom_a1", Value: `"7"`},
@@ -44,9 +47,11 @@ func TestParseChange(t *testing.T) {
 			{Tag: "Tag_Profile_IM_SelfSignature", Value: `"<b> \"` + "\ufffd" + `"`},
 		}}},
 		{"the last of a tag counts", []account.Attr{
-			{Tag: "Tag_Profile_IM_Level", Value: `1`}, {Tag: "Tag_Profile_IM_Nick", Value: `"a"`},
-			{Tag: "Tag_Profile_IM_Level", Value: `2`}, {Tag: "Tag_Profile_IM_Nick", Value: `"b"`},
-		}, account.ProfileChange{Nick: ptr("b"), Attrs: []account.Attr{{Tag: "Tag_Profile_IM_Level", Value: `2`}}}},
+			{Tag: "Tag_Profile_IM_Level", Value: `1`},
+			{Tag: "Tag_Profile_IM_Nick", Value: `"a"`},
+			{Tag: "Tag_Profile_IM_Level", Value: `2`},
+			{Tag: "Tag_Profile_IM_Nick", Value: `"b"`},
+		}, account.ProfileChange{Nick: new("b"), Attrs: []account.Attr{{Tag: "Tag_Profile_IM_Level", Value: `2`}}}},
 		{"every choice", []account.Attr{
 			{Tag: "Tag_Profile_IM_Gender", Value: `"Gender_Type_Female"`},
 			{Tag: "Tag_Profile_IM_AllowType", Value: `"AllowType_Type_DenyAny"`},
@@ -59,7 +64,7 @@ func TestParseChange(t *testing.T) {
 		{"exactly at the limits, in bytes", []account.Attr{
 			{Tag: "Tag_Profile_IM_Nick", Value: `"` + strings.Repeat("é", 250) + `"`},
 			{Tag: "Tag_Profile_IM_Location", Value: `"` + strings.Repeat("x", 16) + `"`},
-		}, account.ProfileChange{Nick: ptr(strings.Repeat("é", 250)), Attrs: []account.Attr{
+		}, account.ProfileChange{Nick: new(strings.Repeat("é", 250)), Attrs: []account.Attr{
 			{Tag: "Tag_Profile_IM_Location", Value: `"` + strings.Repeat("x", 16) + `"`},
 		}}},
 	} {

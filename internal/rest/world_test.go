@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -69,7 +68,7 @@ func newWorld(tb testing.TB) *world {
 	w.metrics = prometheus.NewRegistry()
 	w.options = rest.Options{
 		Accounts: w.service, Authenticator: authenticator, Limiter: limit.NewRates(epoch), Gate: w.gate,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: w.clock.Now, MaxBody: 64 << 10,
+		Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, MaxBody: 64 << 10,
 		NewRequestID: func() string { requests++; return fmt.Sprintf("request-%d", requests) },
 	}
 	w.open(tb)

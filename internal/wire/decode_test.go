@@ -39,8 +39,10 @@ func TestDecodeMultiImport(t *testing.T) {
 		err        string // a substring
 	}{
 		{name: "the documented example", body: "{\n\"Accounts\":[\"test1\",\"test2\"]\n}\n", want: wire.MultiImport{Entries: entries("test1", "test2")}},
-		{name: "objects", body: `{"AccountList":[{"UserID":"a","Nick":"n","FaceUrl":"f","Other":[{}]},{"Nick":null,"UserID":"b"}]}`,
-			want: wire.MultiImport{Entries: []account.Entry{{UserID: "a", Nick: "n", FaceURL: "f"}, {UserID: "b"}}}},
+		{
+			name: "objects", body: `{"AccountList":[{"UserID":"a","Nick":"n","FaceUrl":"f","Other":[{}]},{"Nick":null,"UserID":"b"}]}`,
+			want: wire.MultiImport{Entries: []account.Entry{{UserID: "a", Nick: "n", FaceURL: "f"}, {UserID: "b"}}},
+		},
 		{name: "AccountList wins", body: `{"AccountList":[{"UserID":"a"}],"Accounts":["b"]}`, want: wire.MultiImport{Entries: entries("a")}},
 		{name: "AccountList wins over a broken list", body: `{"Accounts":7,"AccountList":[{"UserID":"a"}]}`, want: wire.MultiImport{Entries: entries("a")}},
 		{name: "null is absent", body: `{"AccountList":null,"Accounts":["b"],"IsNeedDetail":null}`, want: wire.MultiImport{Entries: entries("b")}},
@@ -258,8 +260,10 @@ func TestDecodePortraitSet(t *testing.T) {
 		want       wire.PortraitSet
 		err        string
 	}{
-		{name: "values keep their text", body: `{"From_Account":"id","ProfileItem":[{"Tag":"t","Value":"x\u0041"},{"Value":7,"Tag":"u"},{"Tag":"v","Value":null}]}`,
-			want: wire.PortraitSet{UserID: "id", Items: []account.Attr{{Tag: "t", Value: `"x\u0041"`}, {Tag: "u", Value: "7"}, {Tag: "v", Value: "null"}}}},
+		{
+			name: "values keep their text", body: `{"From_Account":"id","ProfileItem":[{"Tag":"t","Value":"x\u0041"},{"Value":7,"Tag":"u"},{"Tag":"v","Value":null}]}`,
+			want: wire.PortraitSet{UserID: "id", Items: []account.Attr{{Tag: "t", Value: `"x\u0041"`}, {Tag: "u", Value: "7"}, {Tag: "v", Value: "null"}}},
+		},
 		{name: "no account", body: `{"ProfileItem":[]}`, err: "ProfileItem is empty"},
 		{name: "account missing", body: `{"ProfileItem":[{"Tag":"t","Value":1}]}`, err: "From_Account is missing"},
 		{name: "account no string", body: `{"From_Account":1}`, err: "From_Account must be a string"},
@@ -290,8 +294,10 @@ func TestDecodePortraitGet(t *testing.T) {
 		want       wire.PortraitGet
 		err        string
 	}{
-		{name: "the documented example", body: `{"To_Account":["id1"],"TagList":["Tag_Profile_IM_Nick"]}`,
-			want: wire.PortraitGet{UserIDs: []account.UserID{"id1"}, Tags: []string{"Tag_Profile_IM_Nick"}}},
+		{
+			name: "the documented example", body: `{"To_Account":["id1"],"TagList":["Tag_Profile_IM_Nick"]}`,
+			want: wire.PortraitGet{UserIDs: []account.UserID{"id1"}, Tags: []string{"Tag_Profile_IM_Nick"}},
+		},
 		{name: "no target", body: `{"TagList":["t"]}`, err: "40002 To_Account is missing or empty"},
 		{name: "empty target", body: `{"To_Account":[],"TagList":["t"]}`, err: "40002 To_Account is missing or empty"},
 		{name: "target no array", body: `{"To_Account":"id1","TagList":["t"]}`, err: prefix + "To_Account must be an array of strings"},

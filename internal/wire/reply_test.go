@@ -22,15 +22,21 @@ func TestAppendReply(t *testing.T) {
 	}{
 		{name: "bare", want: ok + `}`},
 		{name: "profile", envelope: wire.Envelope{Display: true}, want: ok + `,"ErrorDisplay":""}`},
-		{name: "failure", envelope: wire.Envelope{Code: errcode.BadParam, Info: "a \"b\" \\ \n<c> & é \xff"},
-			want: `{"ActionStatus":"FAIL","ErrorCode":70402,"ErrorInfo":"a \"b\" \\ \n<c> & é ` + "\ufffd" + `"}`},
-		{name: "import, none failed", reply: wire.ImportReply{Outcomes: []account.Outcome{{UserID: "a", Status: account.Created, TinyID: 1}}},
-			want: ok + `,"FailAccounts":[]}`},
-		{name: "import, repeated failures once, in order",
+		{
+			name: "failure", envelope: wire.Envelope{Code: errcode.BadParam, Info: "a \"b\" \\ \n<c> & é \xff"},
+			want: `{"ActionStatus":"FAIL","ErrorCode":70402,"ErrorInfo":"a \"b\" \\ \n<c> & é ` + "\ufffd" + `"}`,
+		},
+		{
+			name: "import, none failed", reply: wire.ImportReply{Outcomes: []account.Outcome{{UserID: "a", Status: account.Created, TinyID: 1}}},
+			want: ok + `,"FailAccounts":[]}`,
+		},
+		{
+			name: "import, repeated failures once, in order",
 			reply: wire.ImportReply{Outcomes: []account.Outcome{
 				{UserID: "z z"}, {UserID: "ok", Status: account.Existed}, {UserID: "<&>"}, {UserID: "z z"}, {UserID: ""},
 			}},
-			want: ok + `,"FailAccounts":["z z","<&>",""]}`},
+			want: ok + `,"FailAccounts":["z z","<&>",""]}`,
+		},
 		{name: "import with detail", reply: wire.ImportReply{Detail: true, Outcomes: []account.Outcome{
 			{UserID: "a", Status: account.Created, TinyID: account.FirstTinyID},
 			{UserID: "b", Status: account.Updated, TinyID: 18446744073709551615},
@@ -41,20 +47,29 @@ func TestAppendReply(t *testing.T) {
 			`{"UserID":"b","ResultCode":0,"ResultInfo":"","Status":"Updated","TinyID":"18446744073709551615"},` +
 			`{"UserID":"a","ResultCode":0,"ResultInfo":"","Status":"Duplicate","TinyID":"144115188075855872"},` +
 			`{"UserID":"","ResultCode":70402,"ResultInfo":"the UserID is empty","Status":"Failed","TinyID":""}]}`},
-		{name: "check", reply: wire.CheckReply{{UserID: "a", Imported: true}, {UserID: "b"}, {UserID: "c c", Err: errcode.Newf(errcode.BadParam, "x")}},
+		{
+			name: "check", reply: wire.CheckReply{{UserID: "a", Imported: true}, {UserID: "b"}, {UserID: "c c", Err: errcode.Newf(errcode.BadParam, "x")}},
 			want: ok + `,"ResultItem":[{"UserID":"a","ResultCode":0,"ResultInfo":"","AccountStatus":"Imported"},` +
 				`{"UserID":"b","ResultCode":0,"ResultInfo":"","AccountStatus":"NotImported"},` +
-				`{"UserID":"c c","ResultCode":70402,"ResultInfo":"x","AccountStatus":"NotImported"}]}`},
-		{name: "delete", reply: wire.DeleteReply{UserIDs: []account.UserID{"UserID_1", "UserID_2"}, Errs: []*errcode.Error{nil, noAccount}},
+				`{"UserID":"c c","ResultCode":70402,"ResultInfo":"x","AccountStatus":"NotImported"}]}`,
+		},
+		{
+			name: "delete", reply: wire.DeleteReply{UserIDs: []account.UserID{"UserID_1", "UserID_2"}, Errs: []*errcode.Error{nil, noAccount}},
 			want: ok + `,"ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"UserID_1"},` +
-				`{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"UserID_2"}]}`},
-		{name: "status", reply: wire.StatusReply{Accounts: []wire.AccountStatus{{UserID: "id1", Status: "Online"}, {UserID: "id4", Err: noAccount}, {UserID: "id2", Status: "Offline"}}},
+				`{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"UserID_2"}]}`,
+		},
+		{
+			name: "status", reply: wire.StatusReply{Accounts: []wire.AccountStatus{{UserID: "id1", Status: "Online"}, {UserID: "id4", Err: noAccount}, {UserID: "id2", Status: "Offline"}}},
 			want: ok + `,"QueryResult":[{"To_Account":"id1","Status":"Online","State":"Online"},{"To_Account":"id2","Status":"Offline","State":"Offline"}],` +
-				`"ErrorList":[{"To_Account":"id4","ErrorCode":70107}]}`},
-		{name: "status with detail", reply: wire.StatusReply{Detail: true, Accounts: []wire.AccountStatus{{UserID: "id1", Status: "Offline"}}},
-			want: ok + `,"QueryResult":[{"To_Account":"id1","Status":"Offline","State":"Offline","Detail":[]}],"ErrorList":[]}`},
+				`"ErrorList":[{"To_Account":"id4","ErrorCode":70107}]}`,
+		},
+		{
+			name: "status with detail", reply: wire.StatusReply{Detail: true, Accounts: []wire.AccountStatus{{UserID: "id1", Status: "Offline"}}},
+			want: ok + `,"QueryResult":[{"To_Account":"id1","Status":"Offline","State":"Offline","Detail":[]}],"ErrorList":[]}`,
+		},
 		{name: "status of nobody", reply: wire.StatusReply{}, want: ok + `,"QueryResult":[],"ErrorList":[]}`},
-		{name: "portrait", envelope: wire.Envelope{Display: true},
+		{
+			name: "portrait", envelope: wire.Envelope{Display: true},
 			reply: wire.PortraitReply{
 				{UserID: "id1", Items: []account.Attr{{Tag: "Tag_Profile_IM_Nick", Value: `"n"`}, {Tag: "Tag_Profile_IM_Level", Value: "7"}}},
 				{UserID: "id2", Err: errcode.New(errcode.ProfileNoAccount)},
@@ -66,7 +81,8 @@ func TestAppendReply(t *testing.T) {
 				`{"To_Account":"@TLS#NOT_FOUND","ProfileItem":[],"ResultCode":40003,"ResultInfo":"the account is not imported"},` +
 				`{"To_Account":"id3","ProfileItem":[],"ResultCode":0,"ResultInfo":""},` +
 				`{"To_Account":"@TLS#NOT_FOUND","ProfileItem":[],"ResultCode":40003,"ResultInfo":"the account is not imported"}],` +
-				`"Fail_Account":["id2"]}`},
+				`"Fail_Account":["id2"]}`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := string(wire.AppendReply(nil, tc.envelope, tc.reply)); got != tc.want {

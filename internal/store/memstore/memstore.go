@@ -80,7 +80,7 @@ func (a *accounts) newcomers(b *account.Batch) int64 {
 	var n int64
 	for _, e := range b.Entries {
 		old, known := a.names[e.UserID]
-		if !old.Exists() && !(known && old.heldSince(b.HeldSince)) {
+		if !old.Exists() && (!known || !old.heldSince(b.HeldSince)) {
 			n++
 		}
 	}
@@ -236,7 +236,7 @@ func (s *Store) List(ctx context.Context, app account.SDKAppID, after account.Us
 	}
 	var out []account.Account
 	for id, r := range a.names {
-		if id > after && r.Exists() {
+		if id >= after && r.Exists() {
 			out = append(out, r.Account)
 		}
 	}

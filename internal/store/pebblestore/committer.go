@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -28,7 +29,7 @@ type operation interface {
 
 // call is an operation on its way through the committer.
 type call struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // it is the call's own, and ends with it
 	op   operation
 	err  error
 	done chan struct{} // closed when err is final and what it rests on is durable
@@ -192,12 +193,9 @@ func (c *committer) addCount(app account.SDKAppID, delta int) {
 		return
 	}
 	c.counts[app] += int64(delta)
-	for _, d := range c.dirty {
-		if d == app {
-			return
-		}
+	if !slices.Contains(c.dirty, app) {
+		c.dirty = append(c.dirty, app)
 	}
-	c.dirty = append(c.dirty, app)
 }
 
 // takeIDs returns the first of n consecutive TinyIDs that were never given. The lease

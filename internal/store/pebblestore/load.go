@@ -16,7 +16,7 @@ import (
 // notes what it writes, which is newer than what the loader finds.
 func (s *Store) load(ctx context.Context) {
 	defer close(s.loaded)
-	begin := time.Now() //nolint:forbidigo // measured for the log only
+	begin := time.Now()
 	n, err := s.loadIndex(ctx)
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -167,7 +167,7 @@ func getUint64(db pebble.Reader, key []byte) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer closer.Close() //nolint:errcheck // releasing a view of memory does not fail
+	defer closer.Close()
 	if len(value) != 8 {
 		return 0, fmt.Errorf("%w: %d bytes instead of 8", errRecord, len(value))
 	}

@@ -112,7 +112,7 @@ func verify(t *testing.T, when string, fsys vfs.FS, acked map[account.UserID]acc
 	if err != nil {
 		t.Fatalf("%s: open again: %v", when, err)
 	}
-	defer s.Close() //nolint:errcheck // checked at the end of the function
+	defer s.Close()
 	seen := map[account.TinyID]account.UserID{}
 	for i := range batches {
 		b := batch(i)
@@ -225,7 +225,7 @@ func TestDamagedTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // it has failed and says so
+	defer s.Close()
 	if err := <-failed; !pebble.IsCorruptionError(err) {
 		t.Errorf("OnFailure got %v, want a corruption error", err)
 	}
