@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync/atomic"
 
@@ -155,23 +156,28 @@ func (c *committer) read(app account.SDKAppID, id account.UserID) (r record, ok 
 	return getRecord(c.db, app, id)
 }
 
-// known returns what is known about a name, asking Pebble only if the index does not
-// know yet, and noting the answer.
-func (c *committer) known(app account.SDKAppID, id account.UserID, f fingerprint) (presence, error) {
-	p := c.index.find(f)
-	if p != absent || c.complete.Load() {
-		return p, nil
+// known sets dst[i] to what is known about the i-th name, asking Pebble only if the index
+// does not know yet, and noting the answers.
+func (c *committer) known(app account.SDKAppID, ids iter.Seq2[int, account.UserID], prints []fingerprint, dst []presence) error {
+	complete := c.complete.Load()
+	c.index.find(prints, dst)
+	if complete {
+		return nil
 	}
-	r, ok, err := getRecord(c.db, app, id) // nothing staged: that would be in the index
-	if err != nil || !ok {
-		return absent, err
+	for i, id := range ids {
+		if dst[i] != absent {
+			continue
+		}
+		r, ok, err := getRecord(c.db, app, id) // nothing staged: that would be in the index
+		if err != nil {
+			return err
+		}
+		if ok {
+			dst[i] = r.presence()
+			c.index.putIfAbsent(dst[i], prints[i])
+		}
 	}
-	p = alive
-	if r.dead() {
-		p = deleted
-	}
-	c.index.putIfAbsent(f, p)
-	return p, nil
+	return nil
 }
 
 // count returns the number of the App's accounts, staged ones included.

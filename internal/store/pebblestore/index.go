@@ -24,25 +24,30 @@ import (
 // An entry has 12 bytes. Tables are 65 to 81 % full, so an account costs 15 to 18 bytes
 // of memory.
 //
+// A lookup costs one cache miss, and misses of one call overlap: names are looked up many
+// at a time, and a first pass only touches where each of them would be.
+//
 // The index is safe for concurrent use: any number of readers beside one committer and
 // one loader.
 type nameIndex struct {
 	k0, k1 uint64
+
+	mu     sync.RWMutex
 	shards [indexShards]indexShard
 }
 
 const (
-	indexShards   = 256 // by the top 8 bits of the fingerprint
+	indexShards   = 256 // by the top 8 bits of the fingerprint; only one at a time is copied to grow
 	indexMinSlots = 16
 )
 
+// indexShard is a table with open addressing and linear probing, ordered by entry.lo.
 type indexShard struct {
-	mu      sync.RWMutex
-	entries []indexEntry // open addressing, linear probing, ordered by entry.lo
+	entries []indexEntry
 	used    int
 }
 
-// indexEntry is one fingerprint; a zero mid:rest means that the slot is free.
+// indexEntry is one fingerprint; if rest is zero the slot is free.
 type indexEntry struct {
 	loHigh, loLow uint32 // the fingerprint's low 64 bits; they decide the slot
 	rest          uint32 // 30 more bits, a 1, and the bit entryDead
@@ -81,16 +86,54 @@ func (x *nameIndex) fingerprint(app account.SDKAppID, id account.UserID) fingerp
 	return fingerprint{hi: hi, lo: lo}
 }
 
-// find returns what is known about a name.
-func (x *nameIndex) find(f fingerprint) presence {
-	s := &x.shards[f.shard()]
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+// find sets dst[i] to what is known about the i-th name.
+func (x *nameIndex) find(prints []fingerprint, dst []presence) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	x.touch(prints)
+	for i, f := range prints {
+		dst[i] = x.shards[f.shard()].find(f)
+	}
+}
+
+// touch brings the home of every fingerprint into the processor's cache. The loads do not
+// depend on each other, so their misses overlap, which those of find do not. It must not be
+// inlined: the compiler would see that nobody wants the sum.
+//
+//go:noinline
+func (x *nameIndex) touch(prints []fingerprint) uint32 {
+	var sum uint32
+	for _, f := range prints {
+		if entries := x.shards[f.shard()].entries; len(entries) > 0 {
+			sum += entries[home(f.lo, len(entries))].rest
+		}
+	}
+	return sum
+}
+
+// put notes that names are alive or deleted, replacing what was known.
+func (x *nameIndex) put(p presence, prints ...fingerprint) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, f := range prints {
+		x.shards[f.shard()].set(f, p, true)
+	}
+}
+
+// putIfAbsent notes what is known about names unless something newer is known.
+func (x *nameIndex) putIfAbsent(p presence, prints ...fingerprint) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, f := range prints {
+		x.shards[f.shard()].set(f, p, false)
+	}
+}
+
+func (s *indexShard) find(f fingerprint) presence {
 	if len(s.entries) == 0 {
 		return absent
 	}
-	e := s.entries[s.slot(f)]
-	switch {
+	switch e := &s.entries[s.slot(f)]; {
 	case e.rest == 0:
 		return absent
 	case e.rest&entryDead != 0:
@@ -100,45 +143,39 @@ func (x *nameIndex) find(f fingerprint) presence {
 	}
 }
 
-// put notes that a name is alive or deleted, replacing what was known.
-func (x *nameIndex) put(f fingerprint, p presence) { x.set(f, p, true) }
-
-// putIfAbsent notes what is known about a name unless something newer is known.
-func (x *nameIndex) putIfAbsent(f fingerprint, p presence) { x.set(f, p, false) }
-
-func (x *nameIndex) set(f fingerprint, p presence, replace bool) {
-	s := &x.shards[f.shard()]
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *indexShard) set(f fingerprint, p presence, replace bool) {
 	if s.used >= maxUsed(len(s.entries)) {
 		s.grow()
 	}
-	i := s.slot(f)
-	if s.entries[i].rest != 0 && !replace {
+	e := &s.entries[s.slot(f)]
+	if e.rest != 0 && !replace {
 		return
 	}
-	if s.entries[i].rest == 0 {
+	if e.rest == 0 {
 		s.used++
 	}
-	rest := f.rest()
+	*e = indexEntry{loHigh: uint32(f.lo >> 32), loLow: uint32(f.lo), rest: f.rest()}
 	if p == deleted {
-		rest |= entryDead
+		e.rest |= entryDead
 	}
-	s.entries[i] = indexEntry{loHigh: uint32(f.lo >> 32), loLow: uint32(f.lo), rest: rest}
+}
+
+// home is the slot where a fingerprint would be if nothing were in its way.
+func home(lo uint64, slots int) int {
+	hi, _ := bits.Mul64(lo, uint64(slots))
+	return int(hi)
 }
 
 // slot returns the place of a fingerprint: where it is, or the free slot where it goes.
 // The table always has a free slot.
 func (s *indexShard) slot(f fingerprint) int {
 	hi, lo, rest := uint32(f.lo>>32), uint32(f.lo), f.rest()
-	n := len(s.entries)
-	home, _ := bits.Mul64(f.lo, uint64(n))
-	for i := int(home); ; {
+	for i := home(f.lo, len(s.entries)); ; {
 		e := &s.entries[i]
 		if e.rest == 0 || (e.loLow == lo && e.loHigh == hi && e.rest&restMask == rest) {
 			return i
 		}
-		if i++; i == n {
+		if i++; i == len(s.entries) {
 			i = 0
 		}
 	}
@@ -150,16 +187,15 @@ func (s *indexShard) grow() {
 	old := s.entries
 	s.entries = make([]indexEntry, max(indexMinSlots, len(old)+len(old)/4))
 	for _, e := range old {
-		if e.rest == 0 {
-			continue
+		if e.rest != 0 {
+			s.entries[s.free(uint64(e.loHigh)<<32|uint64(e.loLow))] = e
 		}
-		s.entries[s.freeSlot(uint64(e.loHigh)<<32|uint64(e.loLow))] = e
 	}
 }
 
-func (s *indexShard) freeSlot(lo uint64) int {
-	home, _ := bits.Mul64(lo, uint64(len(s.entries)))
-	for i := int(home); ; {
+// free returns the slot where a fingerprint goes that is not in the table.
+func (s *indexShard) free(lo uint64) int {
+	for i := home(lo, len(s.entries)); ; {
 		if s.entries[i].rest == 0 {
 			return i
 		}

@@ -11,6 +11,9 @@ import (
 	"github.com/muster-im/muster/internal/account"
 )
 
+// loadChunk is how many names the loader adds to the index at a time.
+const loadChunk = 256
+
 // load fills the name index from the database and then declares it complete. Meanwhile
 // the store serves, asking Pebble for names that are not in the index yet; the committer
 // notes what it writes, which is newer than what the loader finds.
@@ -35,21 +38,30 @@ func (s *Store) loadIndex(ctx context.Context) (n int, err error) {
 		return 0, fmt.Errorf("pebblestore: load index: %w", err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+	live, dead := make([]fingerprint, 0, loadChunk), make([]fingerprint, 0, loadChunk)
 	for ok := it.First(); ok; ok = it.Next() {
-		if n++; n%4096 == 0 && ctx.Err() != nil {
-			return n, ctx.Err()
+		if n++; n%loadChunk == 0 {
+			s.index.putIfAbsent(alive, live...)
+			s.index.putIfAbsent(deleted, dead...)
+			live, dead = live[:0], dead[:0]
+			if ctx.Err() != nil {
+				return n, ctx.Err()
+			}
 		}
 		app, id, ok := splitAccountKey(it.Key())
 		value := it.Value()
 		if !ok || len(value) < 2 {
 			return n, fmt.Errorf("pebblestore: load index: %w at key %q", errRecord, it.Key())
 		}
-		p := alive
+		f := s.index.fingerprint(app, account.UserID(id))
 		if value[1]&flagDead != 0 {
-			p = deleted
+			dead = append(dead, f)
+		} else {
+			live = append(live, f)
 		}
-		s.index.putIfAbsent(s.index.fingerprint(app, account.UserID(id)), p)
 	}
+	s.index.putIfAbsent(alive, live...)
+	s.index.putIfAbsent(deleted, dead...)
 	if err := it.Error(); err != nil {
 		return n, fmt.Errorf("pebblestore: load index: %w", err)
 	}

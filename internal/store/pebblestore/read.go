@@ -25,29 +25,35 @@ func (s *Store) check(ctx context.Context, app account.SDKAppID, ids []account.U
 		return nil, err
 	}
 	defer s.closing.RUnlock()
-	found := make([]bool, len(ids))
-	for i, id := range ids {
-		ok, err := s.exists(app, id)
-		if err != nil {
-			return nil, err
-		}
-		found[i] = ok
+	found, err := s.exist(app, ids)
+	if err != nil {
+		return nil, err
 	}
 	return found, s.barrier.wait(ctx)
 }
 
-func (s *Store) exists(app account.SDKAppID, id account.UserID) (bool, error) {
-	if id == "" || len(id) > account.MaxUserID {
-		return false, nil
+func (s *Store) exist(app account.SDKAppID, ids []account.UserID) ([]bool, error) {
+	prints, known, found := make([]fingerprint, len(ids)), make([]presence, len(ids)), make([]bool, len(ids))
+	for i, id := range ids {
+		if len(id) <= account.MaxUserID { // a longer one is nobody's, and so is the zero print
+			prints[i] = s.index.fingerprint(app, id)
+		}
 	}
 	// Complete is read first: it must have been true when the index said absent.
 	complete := s.complete.Load()
-	p := s.index.find(s.index.fingerprint(app, id))
-	if p != absent || complete {
-		return p == alive, nil
+	s.index.find(prints, known)
+	for i, id := range ids {
+		found[i] = known[i] == alive
+		if known[i] != absent || complete || id == "" || len(id) > account.MaxUserID {
+			continue
+		}
+		r, ok, err := getRecord(s.db, app, id)
+		if err != nil {
+			return nil, err
+		}
+		found[i] = ok && !r.dead()
 	}
-	r, ok, err := getRecord(s.db, app, id)
-	return ok && !r.dead(), err
+	return found, nil
 }
 
 // Get implements account.Store.

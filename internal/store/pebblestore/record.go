@@ -42,6 +42,13 @@ type record struct {
 
 func (r *record) dead() bool { return r.tinyID == 0 }
 
+func (r *record) presence() presence {
+	if r.dead() {
+		return deleted
+	}
+	return alive
+}
+
 func (r *record) hasProfile() bool {
 	return r.profile.Nick != "" || r.profile.FaceURL != "" || len(r.profile.Attrs) > 0
 }

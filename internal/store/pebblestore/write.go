@@ -14,8 +14,11 @@ func (s *Store) Import(ctx context.Context, app account.SDKAppID, b account.Batc
 	if len(b.Entries) == 0 {
 		return nil, nil
 	}
-	op := &importOp{app: app, batch: b, out: make([]account.Imported, len(b.Entries))}
-	op.prints = make([]fingerprint, len(b.Entries))
+	n := len(b.Entries)
+	op := &importOp{
+		app: app, batch: b, out: make([]account.Imported, n),
+		prints: make([]fingerprint, n), known: make([]presence, n),
+	}
 	for i := range b.Entries {
 		op.prints[i] = s.index.fingerprint(app, b.Entries[i].UserID)
 	}
@@ -29,6 +32,7 @@ type importOp struct {
 	app    account.SDKAppID
 	batch  account.Batch
 	prints []fingerprint // of batch.Entries, computed by the caller beside the committer
+	known  []presence
 	out    []account.Imported
 	// old holds the records that had to be read, by position: those of deleted names, and
 	// of existing ones that may change or whose TinyID is asked for. Nil for most calls.
@@ -37,6 +41,9 @@ type importOp struct {
 
 // stage decides every entry before it stages the first, so that a call is all or nothing.
 func (op *importOp) stage(c *committer) error {
+	if err := c.known(op.app, op.names, op.prints, op.known); err != nil {
+		return err
+	}
 	created := 0
 	for i := range op.batch.Entries {
 		if err := op.decide(c, i); err != nil {
@@ -60,18 +67,23 @@ func (op *importOp) stage(c *committer) error {
 	return nil
 }
 
+// names iterates over the names of the batch.
+func (op *importOp) names(yield func(int, account.UserID) bool) {
+	for i := range op.batch.Entries {
+		if !yield(i, op.batch.Entries[i].UserID) {
+			return
+		}
+	}
+}
+
 // decide sets the status of entry i, reading its record only if it must.
 func (op *importOp) decide(c *committer, i int) error {
 	e, out := &op.batch.Entries[i], &op.out[i]
-	p, err := c.known(op.app, e.UserID, op.prints[i])
-	if err != nil {
-		return err
-	}
-	if p == absent {
+	if op.known[i] == absent {
 		out.Status = account.Created
 		return nil
 	}
-	if p == alive && e.Nick == "" && e.FaceURL == "" && !op.batch.TinyIDs {
+	if op.known[i] == alive && e.Nick == "" && e.FaceURL == "" && !op.batch.TinyIDs {
 		out.Status = account.Existed
 		return nil
 	}
@@ -111,6 +123,7 @@ func (op *importOp) fate(r *record, e *account.Entry) account.Status {
 // write stages the records of created and updated entries. id is the first TinyID for
 // the created ones.
 func (op *importOp) write(c *committer, id account.TinyID) {
+	fresh := op.prints[:0] // the prints of created entries move to the front
 	for i := range op.batch.Entries {
 		e, out := &op.batch.Entries[i], &op.out[i]
 		if out.Status != account.Created && out.Status != account.Updated {
@@ -121,7 +134,7 @@ func (op *importOp) write(c *committer, id account.TinyID) {
 			r = record{tinyID: id, created: op.batch.At, validFrom: r.validFrom}
 			id++
 			out.TinyID = r.tinyID
-			c.index.put(op.prints[i], alive)
+			fresh = append(fresh, op.prints[i])
 		}
 		if e.Nick != "" {
 			r.profile.Nick = e.Nick
@@ -131,6 +144,7 @@ func (op *importOp) write(c *committer, id account.TinyID) {
 		}
 		c.staging.add(op.app, e.UserID, &r)
 	}
+	c.index.put(alive, fresh...)
 }
 
 // Delete implements account.Store.
@@ -138,7 +152,8 @@ func (s *Store) Delete(ctx context.Context, app account.SDKAppID, ids []account.
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	op := &deleteOp{app: app, ids: ids, at: at, prints: make([]fingerprint, len(ids)), found: make([]bool, len(ids))}
+	n := len(ids)
+	op := &deleteOp{app: app, ids: ids, at: at, prints: make([]fingerprint, n), known: make([]presence, n), found: make([]bool, n)}
 	for i, id := range ids {
 		op.prints[i] = s.index.fingerprint(app, id)
 	}
@@ -153,22 +168,23 @@ type deleteOp struct {
 	ids    []account.UserID
 	at     int64
 	prints []fingerprint
+	known  []presence
 	found  []bool
 }
 
 // stage replaces each account by a tombstone, which keeps valid-from and the time of
 // the deletion.
 func (op *deleteOp) stage(c *committer) error {
+	if err := c.known(op.app, slices.All(op.ids), op.prints, op.known); err != nil {
+		return err
+	}
 	old := make([]record, len(op.ids))
 	n := 0
 	for i, id := range op.ids {
-		p, err := c.known(op.app, id, op.prints[i])
-		if err != nil {
-			return err
-		}
-		if p != alive {
+		if op.known[i] != alive {
 			continue
 		}
+		var err error
 		if old[i], op.found[i], err = c.read(op.app, id); err != nil {
 			return err
 		}
@@ -181,7 +197,7 @@ func (op *deleteOp) stage(c *committer) error {
 		if !op.found[i] {
 			continue
 		}
-		c.index.put(op.prints[i], deleted)
+		c.index.put(deleted, op.prints[i])
 		c.staging.add(op.app, id, &record{deletedAt: op.at, validFrom: max(old[i].validFrom, op.at)})
 	}
 	c.addCount(op.app, -n)
