@@ -236,7 +236,7 @@ func (s *Store) List(ctx context.Context, app account.SDKAppID, after account.Us
 	}
 	var out []account.Account
 	for id, r := range a.names {
-		if id >= after && r.Exists() {
+		if id > after && r.Exists() {
 			out = append(out, r.Account)
 		}
 	}

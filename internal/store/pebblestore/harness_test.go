@@ -52,8 +52,11 @@ func (i *instance) Reopen(tb testing.TB) {
 // Crash keeps a random part of what was not synced: nothing, all, or some blocks of it.
 func (i *instance) Crash(tb testing.TB) {
 	tb.Helper()
-	percent := []int{0, 0, 100, rand.IntN(101)}[rand.IntN(4)]
-	i.fs = i.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(rand.Uint64(), 1))})
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	percent := []int{0, 0, 100, rng.IntN(101)}[rng.IntN(4)]
+	tb.Logf("crash: seed %d, %d %% of what was not synced is kept", seed, percent)
+	i.fs = i.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
 	i.open(tb)
 }
 

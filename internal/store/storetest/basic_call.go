@@ -101,13 +101,17 @@ func ownSlices(c *client) {
 
 // ownResults overwrites what reads return.
 func ownResults(c *client) {
-	c.importIDs(50, "a", "b")
+	tiny := c.importIDs(50, "a", "b")
 	c.setProfile("a", account.ProfileChange{Attrs: []account.Attr{{Tag: "t", Value: "1"}}})
-	want := c.get("a", "b")
+	want := []account.Account{
+		{UserID: "a", TinyID: tiny[0], Created: 50, Profile: account.Profile{Attrs: []account.Attr{{Tag: "t", Value: "1"}}}},
+		{UserID: "b", TinyID: tiny[1], Created: 50},
+	}
 	for _, accounts := range [][]account.Account{c.get("a", "b"), c.list("", 10)} {
 		accounts[0].Profile.Attrs[0].Value = "overwritten"
 		clear(accounts)
 		same(c.TB, "accounts", c.get("a", "b"), want)
+		same(c.TB, "list", c.list("", 10), want)
 	}
 	found := c.check("a", "b")
 	clear(found)

@@ -191,6 +191,9 @@ func (c *client) listAll(page int) []account.Account {
 	var all []account.Account
 	for after := account.UserID(""); ; {
 		got := c.list(after, page)
+		if len(got) > page || len(got) > 0 && got[0].UserID <= after {
+			c.Fatalf("List after %q with limit %d gave %d accounts from %q on", after, page, len(got), got[0].UserID)
+		}
 		all = append(all, got...)
 		if len(got) < page {
 			return all

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -246,6 +247,7 @@ func closeUnderLoad(c *client) (acknowledged []account.UserID) {
 				return fmt.Errorf("an import succeeded that began after Close had returned")
 			}
 			names[w] = append(names[w], id)
+			runtime.Gosched() // on one processor the others would wait long
 		}
 	})
 	return slices.Concat(names...)

@@ -51,13 +51,18 @@ func (j *journal) do(w write) {
 	n := len(j.log)
 	if j.faults.early {
 		j.mu.Unlock()
-		for range 20 {
-			runtime.Gosched() // the disk works
-		}
+		work()
 		j.mu.Lock()
 	}
 	j.durable = max(j.durable, n)
 	j.mu.Unlock()
+}
+
+// work gives the others time, as a disk does.
+func work() {
+	for range 20 {
+		runtime.Gosched()
+	}
 }
 
 // left returns what a crash leaves of the log.
@@ -83,7 +88,7 @@ func (j *journal) Import(ctx context.Context, app account.SDKAppID, b account.Ba
 		j.mu.Lock()
 		j.halves[&half] = true
 		j.mu.Unlock()
-		runtime.Gosched()
+		work()
 		defer func() {
 			j.mu.Lock()
 			delete(j.halves, &half)
@@ -161,7 +166,7 @@ func journalHarness(f faults) Harness {
 func TestLastingStore(t *testing.T) { Run(t, journalHarness(faults{})) }
 
 func TestCrashKillsMutants(t *testing.T) {
-	plain := func(tb testing.TB, h Harness) { Crashes(tb, h, 6, 1) }
+	plain := func(tb testing.TB, h Harness) { Crashes(tb, h, 12, 1) }
 	linear := func(tb testing.TB, h Harness) { linearizeCrashes(tb, h, 8, 3, 1) }
 	reopened := func(tb testing.TB, h Harness) {
 		for _, tc := range reopenCases(1) {

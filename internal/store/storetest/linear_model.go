@@ -58,6 +58,7 @@ func (h *History) Verify() error {
 	owner := make(map[account.TinyID]account.UserID)
 	for _, id := range h.names {
 		switch porcupine.CheckOperationsTimeout(model, h.ops[id], verifyTimeout) {
+		case porcupine.Ok:
 		case porcupine.Illegal:
 			return fmt.Errorf("no order of these operations on %q explains their answers:\n%s", id, describe(h.ops[id]))
 		case porcupine.Unknown:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 
@@ -80,8 +81,9 @@ func record(t *testing.T, w storetest.Workload, bend func(b *bentTarget)) error 
 	return history.Verify()
 }
 
-func TestVerifyRejects(t *testing.T) {
-	tests := map[string]func(b *bentTarget){
+// wrongCalls are targets on which a call does not do what it answers.
+func wrongCalls() map[string]func(b *bentTarget) {
+	return map[string]func(b *bentTarget){
 		"a check that answers as it did the first time": func(b *bentTarget) {
 			first := make(map[account.UserID]bool)
 			b.onCheck = func(ids []account.UserID, got []bool) []bool {
@@ -120,6 +122,12 @@ func TestVerifyRejects(t *testing.T) {
 				return false, errors.Join(err, account.ErrBusy)
 			}
 		},
+	}
+}
+
+// wrongAnswers are targets that show accounts as they are not.
+func wrongAnswers() map[string]func(b *bentTarget) {
+	return map[string]func(b *bentTarget){
 		"Created for an account that was there": func(b *bentTarget) {
 			b.onImport = func(_ []account.UserID, got []account.Imported, err error) ([]account.Imported, error) {
 				for i := range got {
@@ -188,6 +196,11 @@ func TestVerifyRejects(t *testing.T) {
 			}
 		},
 	}
+}
+
+func TestVerifyRejects(t *testing.T) {
+	tests := wrongCalls()
+	maps.Copy(tests, wrongAnswers())
 	for name, bend := range tests {
 		t.Run(name, func(t *testing.T) {
 			// One history may miss by chance what its calls do not touch on; the suite records 16.
@@ -241,8 +254,8 @@ func TestVerifyAccepts(t *testing.T) {
 				if lost() {
 					return nil, errLost
 				}
-				if late() {
-					go b.Target.Delete(context.WithoutCancel(ctx), ids, at) //nolint:errcheck // nobody waits for it
+				if late() { // and nobody waits for it
+					go b.Target.Delete(context.WithoutCancel(ctx), ids, at)
 					return nil, errLost
 				}
 				return b.Target.Delete(ctx, ids, at)

@@ -29,8 +29,8 @@ type Harness struct {
 	Seed uint64
 }
 
-// Instance is one store together with the place where its data lasts. The suite calls
-// its methods from one goroutine.
+// Instance is one store together with the place where its data lasts. Store is called
+// from several goroutines at once, but never during Reopen or Crash.
 type Instance interface {
 	// Store returns the store that is open now.
 	Store() store.Store
