@@ -44,7 +44,7 @@ soak: build ## Kill a server CYCLES times (default 100) under load and check wha
 	MUSTER_CRASH_CYCLES=$(CYCLES) $(GO) test -count=1 -v -timeout 2h -run 'TestCrash' ./internal/crashtest
 
 golden: ## Rewrite the golden wire files and the generated docs from what the code does
-	$(GO) test ./internal/rest ./internal/config -update
+	$(GO) test ./internal/rest ./internal/config ./internal/errcode -update
 
 ##@ Measure
 .PHONY: bench microbench
