@@ -49,14 +49,17 @@ func (o *Options) pebble() pebblestore.Options {
 	return po
 }
 
+// Report is what Fsck found.
+type Report = pebblestore.Report
+
 // Fsck checks the store that dsn names, which nobody else may have open, without
 // changing it. progress, which may be nil, is called now and then with the number of
 // records read. The error says that the check could not be made; what it found wrong is
 // in the Report. It is a *Fault unless ctx ended, or the store is one in memory, which
 // has nothing to check.
-func Fsck(ctx context.Context, dsn store.DSN, progress func(records int64)) (pebblestore.Report, error) {
+func Fsck(ctx context.Context, dsn store.DSN, progress func(records int64)) (Report, error) {
 	if err := onDisk(dsn); err != nil {
-		return pebblestore.Report{}, err
+		return Report{}, err
 	}
 	report, err := pebblestore.Fsck(ctx, dsn.Dir, pebblestore.Options{}, progress)
 	return report, fault(ctx, err)

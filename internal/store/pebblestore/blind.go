@@ -67,10 +67,7 @@ func (b *Blind) commit() {
 	var names []account.UserID
 	var id uint64
 	for first := range b.queue {
-		g := blindGroup{batch: b.db.NewBatch(), calls: []blindCall{first}}
-		for len(g.calls) < maxGroupCalls && len(b.queue) > 0 {
-			g.calls = append(g.calls, <-b.queue)
-		}
+		g := blindGroup{batch: b.db.NewBatch(), calls: gather(b.queue, first)}
 		names = names[:0]
 		for _, c := range g.calls {
 			names = append(names, c.names...)

@@ -70,7 +70,7 @@ type group struct {
 func (c *committer) run() {
 	defer close(c.syncs)
 	for first := range c.queue {
-		g := group{calls: c.gather(first)}
+		g := group{calls: gather(c.queue, first)}
 		g.seq = c.barrier.begin()
 		for _, call := range g.calls {
 			call.err = c.stageCall(call)
@@ -81,23 +81,6 @@ func (c *committer) run() {
 		g.batches, c.batches = c.batches, nil
 		c.syncs <- g
 	}
-}
-
-// gather returns first and what else waits already.
-func (c *committer) gather(first *call) []*call {
-	calls := append(make([]*call, 0, min(len(c.queue)+1, maxGroupCalls)), first)
-	for len(calls) < maxGroupCalls {
-		select {
-		case next, ok := <-c.queue:
-			if !ok {
-				return calls
-			}
-			calls = append(calls, next)
-		default:
-			return calls
-		}
-	}
-	return calls
 }
 
 func (c *committer) stageCall(call *call) error {

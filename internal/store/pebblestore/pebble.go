@@ -11,7 +11,7 @@ import (
 // Sizes of the database. Memory at rest is the index, the cache and one memtable; under
 // load there are up to maxMemTables.
 const (
-	memTableSize = 16 << 20
+	memTableSize = 8 << 20
 	maxMemTables = 8
 	cacheSize    = 32 << 20
 )
@@ -30,7 +30,7 @@ func pebbleOptions(o Options, lock *pebble.Lock, f *failure) *pebble.Options {
 		Cache:                       pebble.NewCache(cacheSize),
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: maxMemTables,
-		L0CompactionThreshold:       32,
+		L0CompactionThreshold:       40,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               128 << 20,
 		MaxOpenFiles:                512,
