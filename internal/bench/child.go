@@ -30,6 +30,7 @@ type child struct {
 	log     *os.File           // its standard error, which nobody has to read while it runs
 	started time.Time
 	addr    string // of its REST API, once it listens
+	ops     string // where /readyz is; "" if it has none
 	exited  chan struct{}
 	err     error // of Wait, once exited is closed
 }
@@ -70,6 +71,7 @@ func serve(ctx context.Context, dir, exe string, args ...string) (*child, error)
 	defer timer.Stop()
 	select {
 	case c.addr = <-ready.addr:
+		c.ops = ready.ops
 		return c, nil
 	case <-c.exited:
 		err = errors.New("it ended before it listened")
@@ -116,6 +118,7 @@ func (c *child) logTail() string {
 // the server listens, and drops all the rest.
 type readyLine struct {
 	addr chan string // gets one address
+	ops  string      // the other address of that line, set before addr gets one
 	once sync.Once
 	line []byte
 }
@@ -134,7 +137,10 @@ func (r *readyLine) Write(p []byte) (int, error) {
 			break
 		}
 		if addr, ok := parseReady(string(r.line)); ok {
-			r.once.Do(func() { r.addr <- addr })
+			r.once.Do(func() {
+				r.ops = addressIn(string(r.line), "ops=")
+				r.addr <- addr
+			})
 		}
 		r.line, rest = r.line[:0], after
 	}
@@ -145,14 +151,19 @@ func (r *readyLine) Write(p []byte) (int, error) {
 //
 //	listening rest=127.0.0.1:8080 ops=127.0.0.1:8081
 func parseReady(line string) (addr string, ok bool) {
-	fields := strings.Fields(line)
-	if len(fields) == 0 || fields[0] != "listening" {
+	if fields := strings.Fields(line); len(fields) == 0 || fields[0] != "listening" {
 		return "", false
 	}
-	for _, f := range fields[1:] {
-		if addr, ok = strings.CutPrefix(f, "rest="); ok && addr != "" {
-			return addr, true
+	addr = addressIn(line, "rest=")
+	return addr, addr != ""
+}
+
+// addressIn returns what stands behind a prefix in a line, "" if nothing does.
+func addressIn(line, prefix string) string {
+	for f := range strings.FieldsSeq(line) {
+		if addr, ok := strings.CutPrefix(f, prefix); ok && addr != "" {
+			return addr
 		}
 	}
-	return "", false
+	return ""
 }

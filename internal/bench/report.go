@@ -30,11 +30,13 @@ type Round struct {
 	Check    Result `json:"check"`    // of the same
 	Open     Result `json:"open"`     // open loop: new accounts into that store
 
-	Existing     int64         `json:"existing"`        // accounts in the prepared store before
-	FirstAnswer  time.Duration `json:"first_answer_ns"` // from the start of the process on that store
-	IntoExisting Result        `json:"into_existing"`   // new accounts into it
-	Memory       Memory        `json:"memory"`          // of the service after that
-	Disk         Disk          `json:"disk"`            // of the store once the service has stopped
+	Existing    int64         `json:"existing"`        // accounts in the prepared store before
+	FirstAnswer time.Duration `json:"first_answer_ns"` // from the start of the process on that store
+	// IndexComplete is when the store worked at full speed, from the start of the process.
+	IndexComplete time.Duration `json:"index_complete_ns"`
+	IntoExisting  Result        `json:"into_existing"` // new accounts into it, after that
+	Memory        Memory        `json:"memory"`        // of the service after that
+	Disk          Disk          `json:"disk"`          // of the store once the service has stopped
 }
 
 // Disk is the size of a store on disk.
@@ -126,6 +128,7 @@ var metrics = []struct {
 	{"open loop p99, ms", 2, bound{"<", 10}, func(r *Round) float64 { return ms(r.Open.Latency.P99) }},
 	{"open loop max, ms", 2, bound{}, func(r *Round) float64 { return ms(r.Open.Latency.Max) }},
 	{"first answer after start, s", 3, bound{"<", 1}, func(r *Round) float64 { return r.FirstAnswer.Seconds() }},
+	{"full speed after start, s", 3, bound{}, func(r *Round) float64 { return r.IndexComplete.Seconds() }},
 	{"server memory (RSS), MiB", 0, bound{}, func(r *Round) float64 { return float64(r.Memory.RSS) / mebi }},
 	{"server memory, peak, MiB", 0, bound{"<", 512}, func(r *Round) float64 { return float64(r.Memory.Peak) / mebi }},
 	{"disk, bytes per account", 1, bound{}, func(r *Round) float64 { return r.Disk.PerAccount }},

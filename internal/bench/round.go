@@ -120,6 +120,11 @@ func (s *suite) onExisting(ctx context.Context, c *child, r *Round) error {
 		return fmt.Errorf("bench: the first call after a restart: %w", err)
 	}
 	s.logf("  first answer %s after the start of the process", millis(r.FirstAnswer))
+	if err := c.awaitIndex(ctx); err != nil {
+		return err
+	}
+	r.IndexComplete = now().Sub(c.started)
+	s.logf("  at full speed %s after the start of the process", millis(r.IndexComplete))
 	title := "import into " + grouped(r.Existing)
 	if r.IntoExisting, err = s.drive(ctx, c, title, Options{Command: Import, Accounts: s.o.Accounts, From: s.take(s.o.Accounts)}); err != nil {
 		return err

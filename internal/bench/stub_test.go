@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -70,6 +71,18 @@ func stub(role string, args []string) error {
 	}
 }
 
+// stubReady says at first that the index is loading, and then that it is complete.
+func stubReady() http.HandlerFunc {
+	var asked atomic.Int32
+	return func(w http.ResponseWriter, _ *http.Request) {
+		state := "complete"
+		if asked.Add(1) == 1 {
+			state = "loading"
+		}
+		fmt.Fprintf(w, `{"ready":true,"name_index":%q}`, state)
+	}
+}
+
 // stubService serves the API and leaves a file when it stops, as a store would. It
 // counts on the driver to send every name of a store only once, the re-import excepted.
 func stubService(ctx context.Context, listen, dir, role string) error {
@@ -88,11 +101,14 @@ func stubService(ctx context.Context, listen, dir, role string) error {
 			return false
 		}
 	}
-	server := &http.Server{Handler: api}
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.HandleFunc("GET /readyz", stubReady())
+	server := &http.Server{Handler: mux}
 	stopped := context.AfterFunc(ctx, func() { _ = server.Shutdown(context.Background()) })
 	defer stopped()
 	fmt.Fprintln(os.Stdout, "time=now level=INFO msg=starting")
-	fmt.Fprintf(os.Stdout, "listening rest=%s ops=127.0.0.1:1\n", listener.Addr())
+	fmt.Fprintf(os.Stdout, "listening rest=%[1]s ops=%[1]s\n", listener.Addr())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -120,20 +120,38 @@ func (x *nameIndex) touch(prints []fingerprint) uint32 {
 
 // put notes that names are alive or deleted, replacing what was known.
 func (x *nameIndex) put(p presence, prints ...fingerprint) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, f := range prints {
-		x.shards[f.shard()].set(f, p, true)
-	}
+	x.set(p, true, prints)
 }
 
 // putIfAbsent notes what is known about names unless something newer is known.
 func (x *nameIndex) putIfAbsent(p presence, prints ...fingerprint) {
+	x.set(p, false, prints)
+}
+
+func (x *nameIndex) set(p presence, replace bool, prints []fingerprint) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.touch(prints)
 	for _, f := range prints {
-		x.shards[f.shard()].set(f, p, false)
+		x.shards[f.shard()].set(f, p, replace)
 	}
+}
+
+// reserve makes room for n names in an empty index, which saves growing step by step.
+func (x *nameIndex) reserve(n int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	homes := int(n / indexShards * 4 / 3)
+	for i := range x.shards {
+		if s := &x.shards[i]; s.used == 0 && homes > indexMinSlots {
+			s.entries, s.homes = makeTable(homes), homes
+		}
+	}
+}
+
+// makeTable makes an empty table with room behind the last home.
+func makeTable(homes int) []indexEntry {
+	return make([]indexEntry, homes+homes/32+indexMinSlots)
 }
 
 func (s *indexShard) find(f fingerprint) presence {
@@ -211,7 +229,7 @@ func (s *indexShard) freeFrom(i int) int {
 // and writes memory in sequence.
 func (s *indexShard) grow() {
 	homes := max(indexMinSlots, s.homes+s.homes*3/8)
-	entries := make([]indexEntry, homes+homes/32+indexMinSlots)
+	entries := makeTable(homes)
 	next := 0
 	for _, e := range s.entries {
 		if e.rest == 0 {

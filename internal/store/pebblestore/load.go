@@ -11,8 +11,10 @@ import (
 	"github.com/muster-im/muster/internal/account"
 )
 
-// loadChunk is how many names the loader adds to the index at a time.
-const loadChunk = 256
+const (
+	loadChunk  = 256     // names that the loader adds to the index at a time
+	maxReserve = 1 << 26 // names that it makes room for at once, whatever the counts say
+)
 
 // load fills the name index from the database and then declares it complete. Meanwhile
 // the store serves, asking Pebble for names that are not in the index yet; the committer
@@ -33,7 +35,12 @@ func (s *Store) load(ctx context.Context) {
 
 // loadIndex reads every account and tombstone that was there when it started.
 func (s *Store) loadIndex(ctx context.Context) (n int, err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixAccount}, UpperBound: []byte{prefixAccount + 1}})
+	expect, err := s.sumCounts()
+	if err != nil {
+		return 0, fmt.Errorf("pebblestore: load index: %w", err)
+	}
+	s.index.reserve(min(expect, maxReserve))
+	it, err := s.db.NewIter(prefixBounds(prefixAccount))
 	if err != nil {
 		return 0, fmt.Errorf("pebblestore: load index: %w", err)
 	}
@@ -66,4 +73,24 @@ func (s *Store) loadIndex(ctx context.Context) (n int, err error) {
 		return n, fmt.Errorf("pebblestore: load index: %w", err)
 	}
 	return n, nil
+}
+
+// sumCounts returns how many accounts all Apps have together.
+func (s *Store) sumCounts() (sum int64, err error) {
+	it, err := s.db.NewIter(prefixBounds(prefixCount))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		if key, value := it.Key(), it.Value(); len(key) == 1+4 && len(value) == 8 {
+			_, n := decodeCount(key, value)
+			sum += n
+		}
+	}
+	return sum, it.Error()
+}
+
+func prefixBounds(prefix byte) *pebble.IterOptions {
+	return &pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}}
 }
