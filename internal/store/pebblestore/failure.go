@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/muster-im/muster/internal/account"
 )
 
@@ -65,37 +63,4 @@ func (f *failure) guard(do func() error) error {
 func (f *failure) park(reason error) {
 	f.set(reason)
 	select {}
-}
-
-// guardedFS turns a failed sync of a directory, at which Pebble panics on whatever
-// goroutine it happens, into a failure of the store.
-type guardedFS struct {
-	vfs.FS
-	failure *failure
-}
-
-// OpenDir implements vfs.FS.
-func (g guardedFS) OpenDir(name string) (vfs.File, error) {
-	d, err := g.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
-	}
-	return guardedDir{File: d, failure: g.failure, name: name}, nil
-}
-
-// Unwrap implements vfs.FS.
-func (g guardedFS) Unwrap() vfs.FS { return g.FS }
-
-type guardedDir struct {
-	vfs.File
-	failure *failure
-	name    string
-}
-
-// Sync implements vfs.File; it does not return if the sync fails.
-func (d guardedDir) Sync() error {
-	if err := d.File.Sync(); err != nil {
-		d.failure.park(fmt.Errorf("sync directory %s: %w", d.name, err))
-	}
-	return nil
 }

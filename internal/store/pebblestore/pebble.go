@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -73,10 +74,15 @@ func (l *pebbleLogger) Fatalf(format string, args ...any) {
 }
 
 // events passes on what an operator should know; Pebble's default would log every flush.
+//
+// A flush that failed is a failure of the store: Pebble would try again at once and for
+// ever, and a disk that is full or broken for tables soon is so for the log.
 func (l *pebbleLogger) events() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			l.log.Error("pebble: a flush or compaction failed and will be tried again", "error", err)
+			if !errors.Is(err, pebble.ErrCancelledCompaction) {
+				l.failure.set(fmt.Errorf("background work: %w", err))
+			}
 		},
 		DiskSlow:        func(i pebble.DiskSlowInfo) { l.log.Warn("pebble: the disk is slow", "event", i.String()) },
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { l.log.Warn("pebble: writes wait for the disk", "reason", i.Reason) },

@@ -140,7 +140,8 @@ func (s *Store) Close() error {
 	<-s.loaded
 	err := s.failure.guard(func() error {
 		s.workers.Wait()
-		return s.db.Close()
+		// With nothing left in the log the next start has nothing to replay.
+		return errors.Join(s.db.Flush(), s.db.Close())
 	})
 	if err = errors.Join(err, s.lock.Close()); err != nil {
 		return fmt.Errorf("pebblestore: close: %w", err)
