@@ -111,7 +111,7 @@ func Default() Config {
 			continue
 		}
 		if err := parse(field, s.Default); err != nil {
-			panic(fmt.Sprintf("config: the default of %s %v", s.Name, err)) // a slip in the tags above
+			panic(fmt.Sprintf("config: the default of %s %v", s.Name, err)) //nolint:forbidigo // a slip in the tags above
 		}
 	}
 	return c

@@ -21,7 +21,7 @@ const docs = "../../docs/config.md"
 func TestDocs(t *testing.T) {
 	want := markdown()
 	if *update {
-		if err := os.WriteFile(docs, []byte(want), 0o644); err != nil { //nolint:gosec // a document is for everybody
+		if err := os.WriteFile(docs, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

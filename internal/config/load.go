@@ -143,7 +143,7 @@ func (l *loader) appFaults(where, path string, err error) {
 // split returns the errors that err, or what it wraps, joins.
 func split(err error) []error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		if joined, ok := e.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each link is looked at
+		if joined, ok := e.(interface{ Unwrap() []error }); ok {
 			return joined.Unwrap()
 		}
 	}

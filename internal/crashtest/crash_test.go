@@ -115,8 +115,7 @@ func (w *worker) run(t *testing.T, c *imclient.Client) {
 			w.acked++
 			continue
 		}
-		var refused *imclient.Error
-		if errors.As(err, &refused) {
+		if _, refused := errors.AsType[*imclient.Error](err); refused {
 			t.Errorf("worker %d: %v", w.id, err)
 		}
 		w.doubt = &next

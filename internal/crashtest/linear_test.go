@@ -153,8 +153,7 @@ func (h *httpTarget) Delete(ctx context.Context, ids []account.UserID, _ int64) 
 
 func (h *httpTarget) Kick(ctx context.Context, id account.UserID, _ int64) (bool, error) {
 	err := h.client.Kick(ctx, string(id))
-	var refused *imclient.Error
-	if errors.As(err, &refused) && errcode.Code(refused.Code) == errcode.NoAccount {
+	if refused, ok := errors.AsType[*imclient.Error](err); ok && errcode.Code(refused.Code) == errcode.NoAccount {
 		return false, nil
 	}
 	if err != nil {

@@ -35,7 +35,7 @@ func TestReadmeTable(t *testing.T) {
 	if !*update {
 		t.Fatalf("the table of codes in %s is not errcode.Table; run make golden", path)
 	}
-	if err := os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o644); err != nil { //nolint:gosec // a document
+	if err := os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

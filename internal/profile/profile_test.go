@@ -11,9 +11,6 @@ import (
 	"github.com/muster-im/muster/internal/profile"
 )
 
-//go:fix inline
-func ptr(s string) *string { return new(s) }
-
 func TestParseChange(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

@@ -108,7 +108,7 @@ func (x *nameIndex) find(prints []fingerprint, dst []presence) {
 // inlined: the compiler would see that nobody wants the sum.
 //
 //go:noinline
-func (x *nameIndex) touch(prints []fingerprint) uint32 {
+func (x *nameIndex) touch(prints []fingerprint) uint32 { //nolint:unparam // see above
 	var sum uint32
 	for _, f := range prints {
 		if s := &x.shards[f.shard()]; s.homes > 0 {

@@ -1,0 +1,46 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/app"
+)
+
+// SetApps replaces the Apps of a server that has been started. UserSigs that no Key of
+// the new Apps signed are refused as soon as it returns. If it returns an error, nothing
+// has changed.
+func (s *Server) SetApps(ctx context.Context, apps []app.App) error {
+	if _, err := app.NewRegistry(apps); err != nil {
+		return fmt.Errorf("server: set Apps: %w", err)
+	}
+	if err := importAdmins(ctx, s.store, apps); err != nil {
+		return fmt.Errorf("server: set Apps: %w", err)
+	}
+	if err := s.apps.Swap(apps); err != nil {
+		return fmt.Errorf("server: set Apps: %w", err)
+	}
+	s.log.InfoContext(ctx, "Apps replaced", slog.Int("apps", len(apps)))
+	return nil
+}
+
+// importAdmins makes the admins of each App accounts, which costs nothing where they are
+// already. They go past the quota, which does not count them.
+func importAdmins(ctx context.Context, accounts account.Store, apps []app.App) error {
+	for _, a := range apps {
+		batch := account.Batch{At: time.Now().Unix(), Entries: make([]account.Entry, len(a.Admins))}
+		for i, admin := range a.Admins {
+			batch.Entries[i].UserID = admin
+		}
+		ctx, cancel := context.WithTimeout(ctx, account.StoreTimeout)
+		_, err := accounts.Import(ctx, a.SDKAppID, batch)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("import the admins of App %d: %w", a.SDKAppID, err)
+		}
+	}
+	return nil
+}
