@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/muster-im/muster/internal/server"
+	"github.com/muster-im/muster/usersig"
 )
 
 // dial opens a bare connection to the REST API.
@@ -119,4 +120,86 @@ func TestSlowBody(t *testing.T) {
 	if resp.StatusCode != http.StatusOK || !strings.Contains(body, `"ErrorCode":60003`) {
 		t.Errorf("%s %s", resp.Status, body)
 	}
+}
+
+// code returns the ErrorCode of one call with a query and a body.
+func code(t *testing.T, s *server.Server, query, body string) string {
+	t.Helper()
+	conn := dial(t, s)
+	send(t, conn, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", imports+query, len(body), body))
+	_, answer := receive(t, bufio.NewReader(conn), http.MethodPost)
+	_, rest, _ := strings.Cut(answer, `"ErrorCode":`)
+	number, _, _ := strings.Cut(rest, ",")
+	return number
+}
+
+// The caps of the settings must reach what they are about.
+func TestCaps(t *testing.T) {
+	const body = `{"UserID":"anna"}`
+	t.Run("max-body", func(t *testing.T) {
+		c := settings(inMemory())
+		c.MaxBody = 1 << 10
+		s := start(t, c)
+		if got := code(t, s, query(t), body+strings.Repeat(" ", 1<<10)); got != "70402" {
+			t.Errorf("a long body gives %s", got)
+		}
+		if got := code(t, s, query(t), body); got != "0" {
+			t.Errorf("a short body gives %s", got)
+		}
+	})
+	t.Run("max-in-flight", func(t *testing.T) {
+		c := settings(inMemory())
+		c.MaxInFlight = 1
+		s := start(t, c)
+		finish, result := slowCall(t, s)
+		if got := code(t, s, query(t), body); got != "70202" {
+			t.Errorf("a second call gives %s", got)
+		}
+		finish()
+		<-result
+		awaitMetric(t, s, "\nmuster_requests_in_flight 0\n")
+		if got := code(t, s, query(t), body); got != "0" {
+			t.Errorf("a later call gives %s", got)
+		}
+	})
+	t.Run("bad-sig-limit", func(t *testing.T) {
+		c := settings(inMemory())
+		c.BadSigLimit = 2
+		s := start(t, c)
+		forged := strings.Replace(query(t), sign(t, admin), forge(t), 1)
+		for i, want := range []string{"70009", "70009", "70050"} {
+			if got := code(t, s, forged, body); got != want {
+				t.Errorf("guess %d gives %s, want %s", i+1, got, want)
+			}
+		}
+	})
+	t.Run("rate", func(t *testing.T) {
+		c := settings(inMemory())
+		c.Apps[0].Rate = 1
+		s := start(t, c)
+		if got := code(t, s, query(t), body) + code(t, s, query(t), body); got != "060007" {
+			t.Errorf("two calls at once give %s", got)
+		}
+	})
+	t.Run("idle-timeout", func(t *testing.T) {
+		c := settings(inMemory())
+		c.IdleTimeout = 50 * time.Millisecond
+		conn := dial(t, start(t, c))
+		send(t, conn, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if _, err := io.ReadAll(conn); err != nil { // ends when the server closes it
+			t.Error(err)
+		}
+	})
+}
+
+// forge returns a UserSig of the admin that no Key of the App signed.
+func forge(t *testing.T) string {
+	t.Helper()
+	sig, err := usersig.Sign([]byte("a-guess"), usersig.Claims{
+		Identifier: admin, SDKAppID: appID, Time: time.Now().Unix(), Expire: 3600,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sig
 }

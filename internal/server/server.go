@@ -161,7 +161,7 @@ func (s *Server) restHandler() (http.Handler, error) {
 		Logger:        s.log.With(slog.String("component", "rest")),
 		Now:           time.Now,
 		Metrics:       s.registry,
-		
+		MaxBody:       int64(s.config.MaxBody),
 	})
 }
 
