@@ -8,34 +8,49 @@ import (
 // out: the entries for the store, and where each one's Outcome stands.
 type importPlan struct {
 	unique []Entry
+	parted bool    // unique is not a part of entries any more
 	at     []uint8 // unique[i] came from entries[at[i]]
 	first  []uint8 // for a Duplicate at i, entries[first[i]] is the one that decides
 }
 
 // planImport validates entries and drops repeats, keeping the order of the first of
 // each name. It fills out with the failures and the repeats. len(entries) ≤ MaxBatch.
+// If there are none, as in most calls, unique is entries itself.
 func planImport(entries []Entry, out []Outcome) importPlan {
-	p := importPlan{unique: make([]Entry, 0, len(entries))}
 	index := make([]uint8, 2*len(entries))
-	p.at, p.first = index[:0:len(entries)], index[len(entries):]
+	p := importPlan{unique: entries[:0:0], at: index[:0:len(entries)], first: index[len(entries):]}
 	var seen nameTable
 	for i, e := range entries {
 		out[i].UserID = e.UserID
 		if err := entryError(e); err != nil {
 			out[i].Status, out[i].Err = Failed, err
+			p.part(entries, i)
 			continue
 		}
 		j, repeated := seen.add(e.UserID, p.unique)
 		if repeated {
+			p.part(entries, i)
 			merge(&p.unique[j], e)
 			out[i].Status = Duplicate
 			p.first[i] = p.at[j]
 			continue
 		}
-		p.unique = append(p.unique, e)
+		if p.parted {
+			p.unique = append(p.unique, e)
+		} else {
+			p.unique = entries[:i+1]
+		}
 		p.at = append(p.at, uint8(i))
 	}
 	return p
+}
+
+// part makes unique, which is entries[:i] until then, a slice of its own.
+func (p *importPlan) part(entries []Entry, i int) {
+	if !p.parted {
+		p.unique = append(make([]Entry, 0, len(entries)), entries[:i]...)
+		p.parted = true
+	}
 }
 
 // fill writes what the store did into the outcomes that planImport left open.

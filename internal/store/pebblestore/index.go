@@ -21,12 +21,12 @@ import (
 // index is complete a miss is as good as not finding it. Deleted names stay in the table
 // marked dead, because their tombstones stay in the store.
 //
-// An entry has 12 bytes. Tables are 59 to 81 % full, so an account costs 15 to 21 bytes
-// of memory.
+// An entry has 12 bytes. Large tables are 50 to 75 % full, so an account costs 16 to 25
+// bytes of memory.
 //
 // A table is an open-addressing one with linear probing whose entries stand in ascending
 // order of their fingerprints, so that a search for a name that is not there ends at the
-// first larger one: after 3 entries in a table that is 81 % full, instead of 14. That
+// first larger one: after 2 or 3 entries in a table that is 75 % full, instead of 8. That
 // makes one cache miss of a lookup, and misses of one call overlap: names are looked up
 // many at a time, and a first pass only touches where each of them would be.
 //
@@ -42,6 +42,7 @@ type nameIndex struct {
 const (
 	indexShards   = 256 // by the top 8 bits of the fingerprint; only one at a time is copied to grow
 	indexMinSlots = 16
+	largeTable    = 16 << 10 // homes; with as many in each shard the index has 50 MB
 )
 
 // indexShard is one table. entries has a few more slots than homes, for those that the
@@ -103,7 +104,11 @@ func (x *nameIndex) find(prints []fingerprint, dst []presence) {
 	}
 }
 
-// touch brings the home of every fingerprint into the processor's cache. The loads do not
+// nextLine is how many entries on the next cache line begins; every home has as many behind it.
+const nextLine = 5
+
+// touch brings the home of every fingerprint into the processor's cache, and what is next
+// to it, since a search in a full stretch goes on there. The loads do not
 // depend on each other, so their misses overlap, which those of find do not. It must not be
 // inlined: the compiler would see that nobody wants the sum.
 //
@@ -112,7 +117,8 @@ func (x *nameIndex) touch(prints []fingerprint) uint32 { //nolint:unparam // see
 	var sum uint32
 	for _, f := range prints {
 		if s := &x.shards[f.shard()]; s.homes > 0 {
-			sum += s.entries[home(f.lo, s.homes)].rest
+			at := s.entries[home(f.lo, s.homes):]
+			sum += at[0].rest + at[nextLine].rest
 		}
 	}
 	return sum
@@ -141,17 +147,26 @@ func (x *nameIndex) set(p presence, replace bool, prints []fingerprint) {
 func (x *nameIndex) reserve(n int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	homes := int(n / indexShards * 4 / 3)
+	homes := int(n / indexShards * 8 / 5)
 	for i := range x.shards {
 		if s := &x.shards[i]; s.used == 0 && homes > indexMinSlots {
-			s.entries, s.homes = makeTable(homes), homes
+			freeTable(s.entries)
+			s.entries, s.homes = newTable(slotsFor(homes)), homes
 		}
 	}
 }
 
-// makeTable makes an empty table with room behind the last home.
-func makeTable(homes int) []indexEntry {
-	return make([]indexEntry, homes+homes/32+indexMinSlots)
+// slotsFor is how many slots a table has, which is some behind the last home.
+func slotsFor(homes int) int { return homes + homes/32 + indexMinSlots }
+
+// release gives the index's memory back. The index must not be used any more.
+func (x *nameIndex) release() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range x.shards {
+		freeTable(x.shards[i].entries)
+		x.shards[i] = indexShard{}
+	}
 }
 
 func (s *indexShard) find(f fingerprint) presence {
@@ -206,7 +221,7 @@ func (s *indexShard) locate(f fingerprint) (i int, found bool) {
 // table may have to grow.
 func (s *indexShard) insert(i int, f fingerprint) int {
 	free := s.freeFrom(i)
-	for s.used >= s.homes/16*13 || free == len(s.entries) {
+	for s.used >= s.homes/4*3 || free == len(s.entries) {
 		s.grow()
 		i, _ = s.locate(f)
 		free = s.freeFrom(i)
@@ -225,11 +240,14 @@ func (s *indexShard) freeFrom(i int) int {
 	return i
 }
 
-// grow makes the table three eighths larger. Entries keep their order, so the move reads
-// and writes memory in sequence.
+// grow makes the table twice as large, or half as large again once memory counts. Entries
+// keep their order, so the move reads and writes memory in sequence.
 func (s *indexShard) grow() {
-	homes := max(indexMinSlots, s.homes+s.homes*3/8)
-	entries := makeTable(homes)
+	homes := max(indexMinSlots, 2*s.homes)
+	if s.homes >= largeTable {
+		homes = s.homes + s.homes/2
+	}
+	entries := newTable(slotsFor(homes))
 	next := 0
 	for _, e := range s.entries {
 		if e.rest == 0 {
@@ -237,6 +255,7 @@ func (s *indexShard) grow() {
 		}
 		next = max(next, home(e.lo(), homes))
 		if next == len(entries) { // all at the end: only a hash that is none makes that
+			freeTable(entries)
 			s.homes = homes
 			s.grow()
 			return
@@ -244,5 +263,6 @@ func (s *indexShard) grow() {
 		entries[next] = e
 		next++
 	}
+	freeTable(s.entries)
 	s.entries, s.homes = entries, homes
 }

@@ -143,6 +143,9 @@ func (s *Store) Close() error {
 		// With nothing left in the log the next start has nothing to replay.
 		return errors.Join(s.db.Flush(), s.db.Close())
 	})
+	if s.failure.err() == nil { // else somebody may be parked over it
+		s.index.release()
+	}
 	if err = errors.Join(err, s.lock.Close()); err != nil {
 		return fmt.Errorf("pebblestore: close: %w", err)
 	}
