@@ -205,7 +205,13 @@ func TestDiskFull(t *testing.T) {
 // TestDamagedTable flips one byte in a table: the store must say so and stop, not serve
 // around the hole.
 func TestDamagedTable(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "store")
+	// Not t.TempDir: the store that fails is abandoned and may still make files meanwhile.
+	root, err := os.MkdirTemp("", "muster-damaged") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	dir := filepath.Join(root, "store")
 	makeTable(t, dir)
 	paths, err := filepath.Glob(filepath.Join(dir, "*.sst"))
 	if err != nil || len(paths) != 1 {
