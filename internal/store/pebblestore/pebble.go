@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 )
 
 // Sizes of the database. Memory at rest is the index, the cache and one memtable; under
@@ -31,17 +32,22 @@ func pebbleOptions(o Options, lock *pebble.Lock, f *failure) *pebble.Options {
 		Cache:                       pebble.NewCache(cacheSize),
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: maxMemTables,
-		L0CompactionThreshold:       40,
-		L0StopWritesThreshold:       64,
+		L0CompactionThreshold:       128,
+		L0StopWritesThreshold:       400,
 		LBaseMaxBytes:               128 << 20,
 		MaxOpenFiles:                512,
 		BytesPerSync:                1 << 20,
 	}
 	po.TargetFileSizes[0] = 8 << 20
+	// No compactions because something was read: the loader reads everything once, and then
+	// nobody reads much.
+	po.Experimental.ReadSamplingMultiplier = -1
 	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range po.Levels {
 		po.Levels[i].BlockSize = 16 << 10
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	po.Levels[len(po.Levels)-1].FilterPolicy = pebble.NoFilterPolicy
 	return po
 }
 
@@ -83,6 +89,9 @@ func (l *pebbleLogger) events() *pebble.EventListener {
 			if !errors.Is(err, pebble.ErrCancelledCompaction) {
 				l.failure.set(fmt.Errorf("background work: %w", err))
 			}
+		},
+		CompactionEnd: func(i pebble.CompactionInfo) {
+			l.log.Debug("pebble: compacted", "reason", i.Reason, "out", i.Output.Level, "dur", i.Duration, "event", i.String())
 		},
 		DiskSlow:        func(i pebble.DiskSlowInfo) { l.log.Warn("pebble: the disk is slow", "event", i.String()) },
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { l.log.Warn("pebble: writes wait for the disk", "reason", i.Reason) },
