@@ -6,6 +6,3 @@ import "io/fs"
 
 // allocated returns the length of a file, where the system does not say what it takes.
 func allocated(info fs.FileInfo) int64 { return info.Size() }
-
-// settleDisk does nothing, where the system cannot be asked.
-func settleDisk() {}

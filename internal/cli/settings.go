@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -81,16 +82,46 @@ func newLogHandler(w io.Writer, format string, level slog.Leveler) slog.Handler 
 	if format == "json" {
 		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 	}
-	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: shortError})
+	return shortErrors{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})}
 }
 
-// shortError has an error logged as its sentence. The text handler would ask for all
-// details, which for the errors of Pebble is a page with their stack.
-func shortError(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindAny {
+// shortErrors has an error logged as its sentence. The text handler would ask for all
+// details, which for the errors of Pebble is a page with their stack. It is no ReplaceAttr,
+// since that would slow down every line for the few that have an error.
+type shortErrors struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h shortErrors) Handle(ctx context.Context, r slog.Record) error {
+	if !hasError(r) {
+		return h.Handler.Handle(ctx, r)
+	}
+	short := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
 		if err, ok := a.Value.Any().(error); ok {
 			a.Value = slog.StringValue(err.Error())
 		}
-	}
-	return a
+		short.AddAttrs(a)
+		return true
+	})
+	return h.Handler.Handle(ctx, short)
+}
+
+// WithAttrs implements slog.Handler.
+func (h shortErrors) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return shortErrors{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h shortErrors) WithGroup(name string) slog.Handler {
+	return shortErrors{h.Handler.WithGroup(name)}
+}
+
+func hasError(r slog.Record) (found bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Value.Kind() == slog.KindAny {
+			_, found = a.Value.Any().(error)
+		}
+		return !found
+	})
+	return found
 }

@@ -89,7 +89,6 @@ func (s *Server) Start(ctx context.Context) error {
 }
 
 func (s *Server) start(ctx context.Context) error {
-	tuneGC()
 	if err := s.listen(ctx); err != nil {
 		return err
 	}

@@ -126,20 +126,20 @@ func (x *nameIndex) touch(prints []fingerprint) uint32 { //nolint:unparam // see
 
 // put notes that names are alive or deleted, replacing what was known.
 func (x *nameIndex) put(p presence, prints ...fingerprint) {
-	x.set(p, true, prints)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, f := range prints { // which find has just touched
+		x.shards[f.shard()].set(f, p, true)
+	}
 }
 
 // putIfAbsent notes what is known about names unless something newer is known.
 func (x *nameIndex) putIfAbsent(p presence, prints ...fingerprint) {
-	x.set(p, false, prints)
-}
-
-func (x *nameIndex) set(p presence, replace bool, prints []fingerprint) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.touch(prints)
 	for _, f := range prints {
-		x.shards[f.shard()].set(f, p, replace)
+		x.shards[f.shard()].set(f, p, false)
 	}
 }
 
