@@ -1,6 +1,8 @@
 package account
 
 import (
+	"hash/maphash"
+
 	"github.com/muster-im/muster/internal/errcode"
 )
 
@@ -19,7 +21,7 @@ type importPlan struct {
 func planImport(entries []Entry, out []Outcome) importPlan {
 	index := make([]uint8, 2*len(entries))
 	p := importPlan{unique: entries[:0:0], at: index[:0:len(entries)], first: index[len(entries):]}
-	var seen nameTable
+	seen := nameTable{seed: maphash.MakeSeed()}
 	for i, e := range entries {
 		out[i].UserID = e.UserID
 		if err := entryError(e); err != nil {
@@ -124,15 +126,17 @@ func planDelete(p *Policy, ids []UserID, out []*errcode.Error) (todo []UserID, a
 }
 
 // nameTable finds repeated names among at most MaxBatch of them without allocating: an
-// open-addressing table of positions, half empty at the worst.
+// open-addressing table of positions, half empty at the worst. Its hash has a new seed for
+// each call, so nobody can choose names that collide.
 type nameTable struct {
+	seed maphash.Seed
 	slot [256]uint8 // 1 + position in unique; 0 is free
 }
 
 // add looks id up among unique. If it is there add returns its position and true;
 // otherwise it notes that id will be appended to unique.
 func (t *nameTable) add(id UserID, unique []Entry) (int, bool) {
-	for h := hashName(id); ; h++ {
+	for h := uint8(maphash.String(t.seed, string(id))); ; h++ {
 		at := t.slot[h]
 		if at == 0 {
 			t.slot[h] = uint8(len(unique) + 1)
@@ -142,14 +146,4 @@ func (t *nameTable) add(id UserID, unique []Entry) (int, bool) {
 			return int(at - 1), true
 		}
 	}
-}
-
-// hashName is FNV-1a folded to a byte. The table is tiny and lives for one call, so a
-// caller who makes names collide only slows their own call, by at most 100 compares a name.
-func hashName(id UserID) uint8 {
-	h := uint32(2166136261)
-	for i := range len(id) {
-		h = (h ^ uint32(id[i])) * 16777619
-	}
-	return uint8(h ^ h>>8 ^ h>>16 ^ h>>24)
 }
