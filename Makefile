@@ -11,11 +11,11 @@ ARGS    ?=
 
 ##@ Use
 .PHONY: run build
-run: ## Start a server with a ready App, import a sample, serve until Ctrl-C
-	@$(GO) run ./cmd/muster dev $(ARGS)
+run: build ## Start a server with a ready App, import a sample, serve until Ctrl-C
+	@exec bin/muster dev $(ARGS)
 
 build: ## Build the static binary bin/muster
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/muster ./cmd/muster
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/muster ./cmd/muster
 
 ##@ Check
 .PHONY: test race lint fmt tidy check fuzz soak golden
