@@ -45,7 +45,7 @@ type SuiteOptions struct {
 
 func (o SuiteOptions) withDefaults() SuiteOptions {
 	o.Rounds = cmp.Or(o.Rounds, 3)
-	o.Accounts = cmp.Or(o.Accounts, 1_000_000)
+	o.Accounts = cmp.Or(o.Accounts, 2_000_000)
 	o.Existing = cmp.Or(o.Existing, 10_000_000)
 	o.Concurrency = cmp.Or(o.Concurrency, DefaultConcurrency)
 	o.OpenRate = cmp.Or(o.OpenRate, 200)

@@ -95,7 +95,7 @@ func (c *benchCheckCmd) Run(ctx context.Context, streams Streams) error {
 // benchSuiteCmd is muster bench suite.
 type benchSuiteCmd struct {
 	Rounds      int           `name:"rounds" default:"3" placeholder:"N" help:"How often each thing is measured."`
-	Accounts    int64         `name:"accounts" default:"1000000" placeholder:"N" help:"Accounts of each import."`
+	Accounts    int64         `name:"accounts" default:"2000000" placeholder:"N" help:"Accounts of each import."`
 	Existing    int64         `name:"existing" default:"10000000" placeholder:"N" help:"Accounts in the store that is prepared first."`
 	Concurrency int           `name:"concurrency" default:"32" placeholder:"N" help:"Calls under way at a time."`
 	OpenRate    float64       `name:"open-rate" default:"200" placeholder:"CALLS" help:"Calls per second of the open loop."`

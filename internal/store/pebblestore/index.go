@@ -104,11 +104,7 @@ func (x *nameIndex) find(prints []fingerprint, dst []presence) {
 	}
 }
 
-// nextLine is how many entries on the next cache line begins; every home has as many behind it.
-const nextLine = 5
-
-// touch brings the home of every fingerprint into the processor's cache, and what is next
-// to it, since a search in a full stretch goes on there. The loads do not
+// touch brings the home of every fingerprint into the processor's cache. The loads do not
 // depend on each other, so their misses overlap, which those of find do not. It must not be
 // inlined: the compiler would see that nobody wants the sum.
 //
@@ -117,8 +113,7 @@ func (x *nameIndex) touch(prints []fingerprint) uint32 { //nolint:unparam // see
 	var sum uint32
 	for _, f := range prints {
 		if s := &x.shards[f.shard()]; s.homes > 0 {
-			at := s.entries[home(f.lo, s.homes):]
-			sum += at[0].rest + at[nextLine].rest
+			sum += s.entries[home(f.lo, s.homes)].rest
 		}
 	}
 	return sum
