@@ -23,18 +23,11 @@ type usersigExplainCmd struct {
 // Run prints the explanation. What is wrong with the UserSig is no failure of the
 // command.
 func (c *usersigExplainCmd) Run(streams Streams) error {
-	keys, err := reveal(c.Keys)
+	keys, text, err := readSig(streams, c.Keys, c.UserSig)
 	if err != nil {
 		return err
 	}
-	text, err := readArgument(streams.In, c.UserSig, usersig.MaxLen+1)
-	if err != nil {
-		return err
-	}
-	want := usersig.Expect{SDKAppID: c.SDKAppID, Identifier: c.ID, Now: c.Now.unix()}
-	if c.ValidFrom.given != nil {
-		want.ValidFrom = *c.ValidFrom.given
-	}
+	want := usersig.Expect{SDKAppID: c.SDKAppID, Identifier: c.ID, Now: c.Now.unix(), ValidFrom: c.ValidFrom.orZero()}
 	e := usersig.Explain(text, keys, want)
 	if c.JSON {
 		return printJSON(streams.Out, e)

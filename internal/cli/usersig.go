@@ -93,23 +93,25 @@ type usersigVerifyCmd struct {
 	UserSig string `arg:"" optional:"" name:"usersig" help:"The UserSig; - or nothing reads it from standard input."`
 }
 
+// readSig returns the Keys and the UserSig that a command was given.
+func readSig(streams Streams, given []secret, arg string) (keys [][]byte, text string, err error) {
+	if keys, err = reveal(given); err != nil {
+		return nil, "", err
+	}
+	text, err = readArgument(streams.In, arg, usersig.MaxLen+1)
+	return keys, text, err
+}
+
 // Run checks the UserSig. Its error says what is wrong with it.
 func (c *usersigVerifyCmd) Run(streams Streams) error {
 	if len(c.Keys) == 0 {
 		c.Keys = []secret{""}
 	}
-	keys, err := reveal(c.Keys)
+	keys, text, err := readSig(streams, c.Keys, c.UserSig)
 	if err != nil {
 		return err
 	}
-	text, err := readArgument(streams.In, c.UserSig, usersig.MaxLen+1)
-	if err != nil {
-		return err
-	}
-	want := usersig.Expect{SDKAppID: c.SDKAppID, Identifier: c.ID, Now: c.Now.unix()}
-	if c.ValidFrom.given != nil {
-		want.ValidFrom = *c.ValidFrom.given
-	}
+	want := usersig.Expect{SDKAppID: c.SDKAppID, Identifier: c.ID, Now: c.Now.unix(), ValidFrom: c.ValidFrom.orZero()}
 	claims, err := usersig.Verify(text, keys, want)
 	if c.JSON {
 		return errors.Join(printJSON(streams.Out, newVerdict(claims, err)), err)

@@ -92,6 +92,14 @@ func parseLifetime(text string) (seconds int64, ok bool) {
 // instant is a time in Unix seconds; what is not given is now.
 type instant struct{ given *int64 }
 
+// orZero returns the seconds that were given, 0 if none were.
+func (i *instant) orZero() int64 {
+	if i.given == nil {
+		return 0
+	}
+	return *i.given
+}
+
 // Decode implements kong.MapperValue.
 func (i *instant) Decode(c *kong.DecodeContext) error {
 	var text string

@@ -207,7 +207,7 @@ func (s *scanner) fail(err error) {
 	}
 	switch {
 	case errors.Is(err, io.EOF):
-		s.err.Reason = "the body is empty"
+		s.err.Reason = "the body is empty, it must be a JSON object; reading stopped"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		s.err.Reason = "the body ends too early"
 	case err != nil:
