@@ -1,7 +1,6 @@
 package imclient
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +36,7 @@ func (a Account) append(dst []byte) []byte {
 
 // AccountImport imports one account. Importing one that exists is no error.
 func (c *Client) AccountImport(ctx context.Context, a Account) error {
-	return c.do(ctx, cmdAccountImport, a.append(nil), new(envelope))
+	return c.envelopeOnly(ctx, cmdAccountImport, a.append(nil))
 }
 
 // ImportRequest is up to 100 accounts, in one of the two forms that the API has.
@@ -46,6 +45,9 @@ type ImportRequest struct {
 	Accounts []Account // the newer form
 	// Detail asks for ImportReply.Items. Muster answers them; other services ignore it.
 	Detail bool
+	// Count asks for ImportReply.Count. Muster answers it; other services ignore it.
+	// Unlike Detail it costs the service nothing.
+	Count bool
 }
 
 // ImportReply is the answer of MultiAccountImport.
@@ -54,6 +56,13 @@ type ImportReply struct {
 	// Items has one item for each account of the request, in order, or is empty if the
 	// service does not know Detail.
 	Items []ImportItem
+	// Count is nil if the service does not know it.
+	Count *ImportCount
+}
+
+// ImportCount says of how many accounts of a request became what; see ImportItem.Status.
+type ImportCount struct {
+	Created, Existed, Updated, Duplicate, Failed int
 }
 
 // ImportItem is what became of one account.
@@ -70,26 +79,30 @@ func (c *Client) MultiAccountImport(ctx context.Context, r ImportRequest) (Impor
 	if err != nil {
 		return ImportReply{}, fmt.Errorf("imclient: %s: %w", cmdMultiAccountImport, err)
 	}
-	x, err := c.post(ctx, cmdMultiAccountImport, body)
-	if err != nil {
-		return ImportReply{}, err
-	}
-	if bytes.Equal(x.reply, allImported) {
-		return ImportReply{}, nil
+	var reply ImportReply
+	err = c.call(ctx, cmdMultiAccountImport, body, func(x exchange) error {
+		reply, err = c.importReply(x)
+		return err
+	})
+	return reply, err
+}
+
+func (c *Client) importReply(x exchange) (ImportReply, error) {
+	if count, ok := matchImported(x.reply); ok {
+		return ImportReply{Count: count}, nil
 	}
 	var out struct {
 		envelope
 		FailAccounts []string
+		Count        *ImportCount
 		ResultItem   []importItem
 	}
 	if err := c.decode(x, &out); err != nil {
 		return ImportReply{}, err
 	}
-	return ImportReply{FailAccounts: out.FailAccounts, Items: convert(out.ResultItem, importItem.item)}, nil
+	items := convert(out.ResultItem, importItem.item)
+	return ImportReply{FailAccounts: out.FailAccounts, Items: items, Count: out.Count}, nil
 }
-
-// allImported is what Muster answers when nothing failed.
-var allImported = []byte(`{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","FailAccounts":[]}`)
 
 func (r ImportRequest) body() ([]byte, error) {
 	if len(r.Names) > 0 && len(r.Accounts) > 0 {
@@ -106,6 +119,9 @@ func (r ImportRequest) body() ([]byte, error) {
 	}
 	if r.Detail {
 		body = append(body, `,"IsNeedDetail":1`...)
+	}
+	if r.Count {
+		body = append(body, `,"IsNeedCount":1`...)
 	}
 	return append(body, '}'), nil
 }
@@ -132,15 +148,28 @@ func (i importItem) item() ImportItem {
 }
 
 // AccountDelete deletes up to 100 accounts, which cannot be undone, and returns what
-// became of each, in order. An account that does not exist has the Code 70107.
+// became of each, in order. An account that does not exist has the Code 70107; so has
+// one that an earlier attempt of the same call deleted.
 func (c *Client) AccountDelete(ctx context.Context, userIDs []string) ([]Result, error) {
 	body := append(make([]byte, 0, sizeOf(userIDs, len(`{"UserID":""},`))), `{"DeleteItem":`...)
 	body = append(appendUsers(body, userIDs), '}')
+	var results []Result
+	err := c.call(ctx, cmdAccountDelete, body, func(x exchange) (err error) {
+		results, err = c.deleteReply(x, userIDs)
+		return err
+	})
+	return results, err
+}
+
+func (c *Client) deleteReply(x exchange, userIDs []string) ([]Result, error) {
+	if results, ok := matchDeleted(x.reply, userIDs); ok {
+		return results, nil
+	}
 	var out struct {
 		envelope
 		ResultItem []result
 	}
-	if err := c.do(ctx, cmdAccountDelete, body, &out); err != nil {
+	if err := c.decode(x, &out); err != nil {
 		return nil, err
 	}
 	return convert(out.ResultItem, result.public), nil
@@ -158,10 +187,15 @@ type Checked struct {
 func (c *Client) AccountCheck(ctx context.Context, userIDs []string) ([]Checked, error) {
 	body := append(make([]byte, 0, sizeOf(userIDs, len(`{"UserID":""},`))), `{"CheckItem":`...)
 	body = append(appendUsers(body, userIDs), '}')
-	x, err := c.post(ctx, cmdAccountCheck, body)
-	if err != nil {
-		return nil, err
-	}
+	var checked []Checked
+	err := c.call(ctx, cmdAccountCheck, body, func(x exchange) (err error) {
+		checked, err = c.checkReply(x, userIDs)
+		return err
+	})
+	return checked, err
+}
+
+func (c *Client) checkReply(x exchange, userIDs []string) ([]Checked, error) {
 	if checked, ok := matchChecked(x.reply, userIDs); ok {
 		return checked, nil
 	}
@@ -187,7 +221,7 @@ func (i checkItem) checked() Checked {
 // Kick ends the account's sessions and makes all UserSigs worthless that were made for
 // it before.
 func (c *Client) Kick(ctx context.Context, userID string) error {
-	return c.do(ctx, cmdKick, Account{UserID: userID}.append(nil), new(envelope))
+	return c.envelopeOnly(ctx, cmdKick, Account{UserID: userID}.append(nil))
 }
 
 // convert maps the items of a reply to those of this package's types.

@@ -71,6 +71,31 @@ var accountCommands = []commandCase{
 		}},
 	},
 	{
+		name: "multiaccount_import with count", path: "/v4/im_open_login_svc/multiaccount_import",
+		body:  `{"Accounts":["a","b"],"IsNeedCount":1}`,
+		reply: ok(`"FailAccounts":["b"],"Count":{"Created":1,"Existed":2,"Updated":3,"Duplicate":4,"Failed":5}`),
+		call: func(ctx context.Context, c *imclient.Client) (any, error) {
+			return c.MultiAccountImport(ctx, imclient.ImportRequest{Names: []string{"a", "b"}, Count: true})
+		},
+		want: imclient.ImportReply{
+			FailAccounts: []string{"b"}, Items: []imclient.ImportItem{},
+			Count: &imclient.ImportCount{Created: 1, Existed: 2, Updated: 3, Duplicate: 4, Failed: 5},
+		},
+	},
+	{
+		name: "multiaccount_import with detail and count", path: "/v4/im_open_login_svc/multiaccount_import",
+		body: `{"AccountList":[{"UserID":"a"}],"IsNeedDetail":1,"IsNeedCount":1}`,
+		reply: ok(`"FailAccounts":[],"Count":{"Created":1,"Existed":0,"Updated":0,"Duplicate":0,"Failed":0},` +
+			`"ResultItem":[{"UserID":"a","ResultCode":0,"ResultInfo":"","Status":"Created","TinyID":"7"}]`),
+		call: func(ctx context.Context, c *imclient.Client) (any, error) {
+			return c.MultiAccountImport(ctx, imclient.ImportRequest{Accounts: []imclient.Account{{UserID: "a"}}, Detail: true, Count: true})
+		},
+		want: imclient.ImportReply{
+			FailAccounts: []string{}, Count: &imclient.ImportCount{Created: 1},
+			Items: []imclient.ImportItem{{Result: imclient.Result{UserID: "a"}, Status: "Created", TinyID: "7"}},
+		},
+	},
+	{
 		name: "account_delete", path: "/v4/im_open_login_svc/account_delete",
 		body: `{"DeleteItem":[{"UserID":"a"},{"UserID":"b"}]}`,
 		reply: ok(`"ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"a"},` +

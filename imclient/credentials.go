@@ -19,6 +19,8 @@ const (
 	codeSigKicked  = 70052
 )
 
+func outdated(code int) bool { return code == codeSigExpired || code == codeSigKicked }
+
 // credentials makes the admin's UserSigs and keeps the last one.
 type credentials struct {
 	app      uint64
@@ -35,9 +37,9 @@ type credentials struct {
 type signature struct {
 	usersig string
 	query   string // of a command's URL, up to the value of random
-	// renewAt is in Unix seconds, not a time.Time: those compare by the monotonic clock,
+	// Both are in Unix seconds, not a time.Time: those compare by the monotonic clock,
 	// which stands still while a machine sleeps, and the service's clock does not.
-	renewAt int64
+	madeAt, renewAt int64
 }
 
 func newCredentials(o Options) (*credentials, error) {
@@ -78,6 +80,7 @@ func (c *credentials) get() (signature, error) {
 		usersig: text,
 		query: "sdkappid=" + strconv.FormatUint(c.app, 10) + "&identifier=" + escape(c.admin) +
 			"&usersig=" + text + "&contenttype=json&random=",
+		madeAt:  now,
 		renewAt: now + c.lifetime/2,
 	}
 	return c.current, nil
@@ -91,6 +94,9 @@ func (c *credentials) discard(s signature) {
 		c.current = signature{}
 	}
 }
+
+// fresher reports whether a UserSig made now would be another one than s.
+func (c *credentials) fresher(s signature) bool { return c.now().Unix() != s.madeAt }
 
 // escape is url.QueryEscape without its plus for a blank, which not every server reads
 // as one. The alphabet of UserSigs needs no escaping at all.

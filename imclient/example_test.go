@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"strings"
 
 	"github.com/muster-im/muster/imclient"
 )
@@ -24,6 +25,24 @@ func exampleService() *httptest.Server {
 	}
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, answers[path.Base(r.URL.Path)])
+	}))
+}
+
+// exampleBulk stands for Muster's bulk commands. It refuses the row that has a blank.
+func exampleBulk() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, map[string]string{
+			"bulk_import": `{"Row":2,"UserID":"two words","ResultCode":70402,"ResultInfo":"the UserID has the byte 0x20 at 3"}
+{"Progress":{"Rows":3,"Created":2,"Existed":0,"Updated":0,"Repeated":0,"Failed":1}}
+{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","Rows":3,"Created":2,"Existed":0,"Updated":0,"Repeated":0,"Failed":1}
+`,
+			"bulk_export": `{"UserID":"ann","TinyID":"144115188075855873","Created":1700000000,"Nick":"Ann"}
+{"UserID":"bob","TinyID":"144115188075855874","Created":1700000000}
+{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","Rows":2}
+`,
+		}[path.Base(r.URL.Path)])
 	}))
 }
 
@@ -57,6 +76,82 @@ func ExampleNew() {
 	err = c.AccountImport(context.Background(), imclient.Account{UserID: "ann", Nick: "Ann"})
 	fmt.Println(err)
 	// Output: <nil>
+}
+
+// Options for a service that allows 100 calls a second and is now and then busy.
+func ExampleOptions() {
+	requests := 0
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if requests++; requests == 1 {
+			_, _ = io.WriteString(w, `{"ActionStatus":"FAIL","ErrorCode":60008,"ErrorInfo":"request timed out"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}`)
+	}))
+	defer service.Close()
+
+	c, err := imclient.New(imclient.Options{
+		BaseURL:  service.URL,
+		SDKAppID: 1400000001,
+		Key:      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+		Admin:    "administrator",
+		Rate:     95, // a little less than it allows, for clocks that differ
+		Attempts: 6,  // about 3 to 6 seconds of pauses; 1 would leave repetitions to the caller
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = c.AccountImport(context.Background(), imclient.Account{UserID: "ann"})
+	fmt.Println(err, "after", requests, "requests")
+	// Output: <nil> after 2 requests
+}
+
+// A body that is no file would be written to an io.Pipe, whose reader is the body.
+func ExampleClient_BulkImport() {
+	service := exampleBulk()
+	defer service.Close()
+	c := exampleClient(service.URL)
+
+	rows := strings.NewReader(`{"UserID":"ann","Nick":"Ann"}
+"two words"
+"bob"
+`)
+	result, err := c.BulkImport(context.Background(), rows, imclient.BulkImportOptions{
+		OnFailure:  func(f imclient.BulkFailure) { fmt.Printf("row %d, %q: %s\n", f.Row, f.UserID, f.Info) },
+		OnProgress: func(r imclient.BulkResult) { fmt.Println(r.Rows, "rows are decided") }, // to keep, for From
+	})
+	if err != nil {
+		fmt.Println(err, "- go on with From", result.Rows)
+		return
+	}
+	fmt.Println(result.Created, "created,", result.Failed, "failed")
+	// Output:
+	// row 2, "two words": the UserID has the byte 0x20 at 3
+	// 3 rows are decided
+	// 2 created, 1 failed
+}
+
+func ExampleClient_BulkExport() {
+	service := exampleBulk()
+	defer service.Close()
+	c := exampleClient(service.URL)
+
+	last := "" // to go on from, as After, if the export is cut off
+	rows, err := c.BulkExport(context.Background(), imclient.BulkExportOptions{After: last}, func(line []byte) error {
+		account, err := imclient.DecodeExported(line)
+		if err != nil {
+			return err
+		}
+		last = account.UserID
+		fmt.Println(account.UserID, account.TinyID)
+		return nil
+	})
+	fmt.Println(rows, err)
+	// Output:
+	// ann 144115188075855873
+	// bob 144115188075855874
+	// 2 <nil>
 }
 
 func ExampleClient_MultiAccountImport() {

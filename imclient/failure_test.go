@@ -106,7 +106,7 @@ func TestConnectionIsReused(t *testing.T) {
 	}
 	s.Start()
 	defer s.Close()
-	c := newClient(t, imclient.Options{BaseURL: s.URL, SDKAppID: testApp, Key: testKey, Admin: testAdmin})
+	c := newClient(t, imclient.Options{BaseURL: s.URL, SDKAppID: testApp, Key: testKey, Admin: testAdmin, Attempts: 1})
 	defer c.CloseIdleConnections()
 	for range 20 {
 		_ = c.Kick(t.Context(), "a") // three in four fail, as TestReplies holds
@@ -177,7 +177,7 @@ func TestTimeout(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
-	o := imclient.Options{BaseURL: s.URL, SDKAppID: testApp, Key: testKey, Admin: testAdmin, Timeout: 20 * time.Millisecond}
+	o := imclient.Options{BaseURL: s.URL, SDKAppID: testApp, Key: testKey, Admin: testAdmin, Timeout: 20 * time.Millisecond, Attempts: 1}
 	if err := newClient(t, o).Kick(t.Context(), "a"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
@@ -230,22 +230,39 @@ func TestNoErrorShowsASecret(t *testing.T) {
 		{name: "TLS", base: strings.Replace(echo.URL, "http:", "https:", 1)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := imclient.Options{BaseURL: tc.base, SDKAppID: testApp, Key: testKey, Admin: testAdmin}
+			o := imclient.Options{BaseURL: tc.base, SDKAppID: testApp, Key: testKey, Admin: testAdmin, Attempts: 1}
 			o.HTTPClient = &http.Client{Transport: tc.transport}
 			ctx := t.Context()
 			if tc.ctx != nil {
 				ctx = tc.ctx
 			}
-			err := newClient(t, o).Kick(ctx, "a")
-			if err == nil || (tc.is != nil && !errors.Is(err, tc.is)) {
-				t.Fatalf("error %v, want %v", err, tc.is)
-			}
-			for ; err != nil; err = errors.Unwrap(err) {
-				text := fmt.Sprintf("%v %+v %#v", err, err, err)
-				if strings.Contains(text, testKey) || strings.Contains(text, "eAEB") || strings.Contains(text, "usersig=e") {
-					t.Errorf("%T shows a secret: %s", err, text)
+			c := newClient(t, o)
+			_, importErr := c.BulkImport(ctx, strings.NewReader(`"a"`), imclient.BulkImportOptions{})
+			_, exportErr := c.BulkExport(ctx, imclient.BulkExportOptions{}, nil)
+			for _, err := range []error{c.Kick(ctx, "a"), importErr, exportErr} {
+				if err == nil || (tc.is != nil && !errors.Is(err, tc.is)) {
+					t.Fatalf("error %v, want %v", err, tc.is)
 				}
+				checkNoSecret(t, err)
 			}
 		})
+	}
+}
+
+func checkNoSecret(t *testing.T, err error) {
+	t.Helper()
+	text := fmt.Sprintf("%v %+v %#v", err, err, err)
+	if strings.Contains(text, testKey) || strings.Contains(text, "eAEB") || strings.Contains(text, "usersig=e") {
+		t.Errorf("%T shows a secret: %s", err, text)
+	}
+	switch e := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			checkNoSecret(t, inner)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			checkNoSecret(t, inner)
+		}
 	}
 }

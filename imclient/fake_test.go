@@ -9,8 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/muster-im/muster/imclient"
 )
+
+// TestMain holds that no test leaves a goroutine, of the client or of a transport.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	testApp   = 1400000001
@@ -51,12 +56,12 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// options are those of a Client of the fake.
+// options are those of a Client of the fake that makes one request for each call.
 func (f *fake) options() imclient.Options {
 	return imclient.Options{
 		BaseURL: "http://im.example", SDKAppID: testApp, Key: testKey, Admin: testAdmin,
-		HTTPClient: &http.Client{Transport: f},
-		Now:        func() time.Time { return time.Unix(1700000000, 0) },
+		HTTPClient: &http.Client{Transport: f}, Attempts: 1,
+		Now: func() time.Time { return time.Unix(1700000000, 0) },
 	}
 }
 
@@ -69,12 +74,13 @@ func newClient(tb testing.TB, o imclient.Options) *imclient.Client {
 	return c
 }
 
-// serve starts a real service and returns a Client of it with its own connections.
+// serve starts a real service and returns a Client of it with its own connections, which
+// makes one request for each call.
 func serve(t *testing.T, h http.HandlerFunc) (*httptest.Server, *imclient.Client) {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	c := newClient(t, imclient.Options{BaseURL: s.URL, SDKAppID: testApp, Key: testKey, Admin: testAdmin})
+	c := newClient(t, imclient.Options{BaseURL: s.URL, SDKAppID: testApp, Key: testKey, Admin: testAdmin, Attempts: 1})
 	t.Cleanup(c.CloseIdleConnections)
 	return s, c
 }

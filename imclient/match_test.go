@@ -117,6 +117,92 @@ func FuzzAccountCheckReply(f *testing.F) {
 	})
 }
 
+// countedReply is how Muster spells the reply of an import of which nothing failed.
+func countedReply(n imclient.ImportCount) string {
+	return fmt.Sprintf(`{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","FailAccounts":[],`+
+		`"Count":{"Created":%d,"Existed":%d,"Updated":%d,"Duplicate":%d,"Failed":%d}}`, n.Created, n.Existed, n.Updated, n.Duplicate, n.Failed)
+}
+
+// TestImportCount holds the same of the reply of an import.
+func TestImportCount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.IntRange(0, 1<<40)
+		count := imclient.ImportCount{
+			Created: number.Draw(t, "created"), Existed: number.Draw(t, "existed"), Updated: number.Draw(t, "updated"),
+			Duplicate: number.Draw(t, "duplicate"), Failed: number.Draw(t, "failed"),
+		}
+		fast := countedReply(count)
+		for _, reply := range []string{fast, strings.Replace(fast, `,`, ` ,`, 1)} {
+			f := &fake{reply: reply}
+			c, err := imclient.New(f.options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.MultiAccountImport(t.Context(), imclient.ImportRequest{Names: []string{"a"}, Count: true})
+			if err != nil || got.Count == nil || *got.Count != count || len(got.FailAccounts) > 0 {
+				t.Errorf("%+v, %v, want %+v", got, err, count)
+			}
+		}
+	})
+}
+
+// FuzzImportReply reads anything: what is taken for a reply is what encoding/json makes
+// of it.
+func FuzzImportReply(f *testing.F) {
+	good := countedReply(imclient.ImportCount{Created: 98, Existed: 1, Failed: 10})
+	for i := range len(good) + 1 {
+		f.Add(good[:i])
+	}
+	f.Add(good + "}")
+	f.Add(strings.Replace(good, "98", "098", 1))
+	f.Add(strings.Replace(good, "98", "-98", 1))
+	f.Add(strings.Replace(good, "98", "9223372036854775807", 1))
+	f.Add(strings.Replace(good, "98", "9223372036854775808", 1))
+	f.Add(strings.Replace(good, "98", "18446744073709551616", 1))
+	f.Add(strings.Replace(good, "[]", `["a"]`, 1))
+	f.Fuzz(func(t *testing.T, reply string) {
+		o := &fake{reply: reply}
+		got, err := newClient(t, o.options()).MultiAccountImport(t.Context(), imclient.ImportRequest{Names: []string{"a"}})
+		if err != nil {
+			return
+		}
+		var want struct {
+			FailAccounts []string
+			Count        *imclient.ImportCount
+		}
+		if err := json.Unmarshal([]byte(reply), &want); err != nil {
+			t.Fatalf("took %q for a reply: %v", reply, err)
+		}
+		if diff := cmp.Diff(want.Count, got.Count); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if len(got.FailAccounts) != len(want.FailAccounts) {
+			t.Errorf("%q, want %q", got.FailAccounts, want.FailAccounts)
+		}
+	})
+}
+
+// TestDeleteFastAndSlow holds the same of the reply of account_delete.
+func TestDeleteFastAndSlow(t *testing.T) {
+	const reply = `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"a"},` +
+		`{"ResultCode":70107,"ResultInfo":"no such","UserID":"b"}]}`
+	names := []string{"a", "b"}
+	for range 3 {
+		fast, err := newClient(t, (&fake{reply: reply}).options()).AccountDelete(t.Context(), names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow, err := newClient(t, (&fake{reply: reply + " "}).options()).AccountDelete(t.Context(), names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(slow, fast); diff != "" {
+			t.Errorf("of %q (-slow +fast):\n%s", names, diff)
+		}
+		names = append(names[1:], "c") // not the names of the reply
+	}
+}
+
 // benchmarkClient returns a Client that gets one reply to everything, and the 100 names
 // that the reply is about.
 func benchmarkClient(tb testing.TB, reply func(names []string) string) (*imclient.Client, []string) {
@@ -136,9 +222,14 @@ func benchmarkClient(tb testing.TB, reply func(names []string) string) (*imclien
 // TestAllocations holds that a call costs the driver of benchmarks a few allocations,
 // and not some for each name.
 func TestAllocations(t *testing.T) {
+	allocs := make(map[string]float64)
 	for name, call := range map[string]func(*imclient.Client, []string) error{
 		"import": func(c *imclient.Client, names []string) error {
 			_, err := c.MultiAccountImport(t.Context(), imclient.ImportRequest{Names: names})
+			return err
+		},
+		"counted import": func(c *imclient.Client, names []string) error {
+			_, err := c.MultiAccountImport(t.Context(), imclient.ImportRequest{Names: names, Count: true})
 			return err
 		},
 		"check": func(c *imclient.Client, names []string) error {
@@ -147,8 +238,11 @@ func TestAllocations(t *testing.T) {
 		},
 	} {
 		c, names := benchmarkClient(t, func(names []string) string {
-			if name == "import" {
+			switch name {
+			case "import":
 				return `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","FailAccounts":[]}`
+			case "counted import":
+				return countedReply(imclient.ImportCount{Created: 100})
 			}
 			return compact(names, make([]bool, len(names)))
 		})
@@ -160,6 +254,10 @@ func TestAllocations(t *testing.T) {
 		if n > 40 { // most of them are those of net/http and of the fake
 			t.Errorf("%s: %v allocations for 100 names", name, n)
 		}
+		allocs[name] = n
+	}
+	if more := allocs["counted import"] - allocs["import"]; more != 1 {
+		t.Errorf("a Count costs %v allocations, want 1", more)
 	}
 }
 
@@ -169,6 +267,15 @@ func BenchmarkMultiAccountImport100(b *testing.B) {
 	})
 	for b.Loop() {
 		if _, err := c.MultiAccountImport(b.Context(), imclient.ImportRequest{Names: names}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCountedImport100(b *testing.B) {
+	c, names := benchmarkClient(b, func([]string) string { return countedReply(imclient.ImportCount{Created: 100}) })
+	for b.Loop() {
+		if _, err := c.MultiAccountImport(b.Context(), imclient.ImportRequest{Names: names, Count: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

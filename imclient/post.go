@@ -57,11 +57,21 @@ func newTransport(connections int) *http.Transport {
 	}
 }
 
-// exchange is one request and the body of the answer to it, which had status 200.
+// withoutTimeout returns a copy that lets a request take any time. It shares the
+// connections.
+func withoutTimeout(client *http.Client) *http.Client {
+	patient := *client
+	patient.Timeout = 0
+	return &patient
+}
+
+// exchange is one request and what came of it.
 type exchange struct {
 	command string
 	sig     signature
-	reply   []byte
+	header  http.Header // of the answer; nil if none came
+	reply   []byte      // the body of an answer with status 200
+	lost    error       // why no answer came; it may show a secret
 }
 
 // post makes one request.
@@ -73,14 +83,17 @@ func (c *Client) post(ctx context.Context, command string, body []byte) (exchang
 	}
 	resp, err := c.http.Do(c.request(ctx, command, x.sig, body))
 	if err != nil {
+		x.lost = err
 		return x, fmt.Errorf("imclient: %s: %w", command, c.creds.hide(x.sig, err))
 	}
 	defer func() { _ = resp.Body.Close() }() // it was only read
+	x.header = resp.Header
 	if resp.StatusCode != http.StatusOK {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDrain) // for the connection's sake only
 		return x, &ReplyError{Command: command, Status: resp.StatusCode, Reason: statusReason(resp.StatusCode)}
 	}
 	if x.reply, err = readReply(resp); err != nil {
+		x.lost = err
 		return x, fmt.Errorf("imclient: %s: read the reply: %w", command, c.creds.hide(x.sig, err))
 	}
 	if len(x.reply) > MaxReply {
@@ -94,12 +107,7 @@ func (c *Client) request(ctx context.Context, command string, sig signature, bod
 	if len(body) == 0 {
 		body = []byte("{}")
 	}
-	u := &url.URL{
-		Scheme:   c.base.Scheme,
-		Host:     c.base.Host,
-		Path:     c.base.Path + "/v4/" + command,
-		RawQuery: sig.query + strconv.FormatUint(uint64(rand.Uint32()), 10), // #nosec G404 -- the API's random protects nothing
-	}
+	u := c.url(command, sig)
 	req := &http.Request{
 		Method:        http.MethodPost,
 		URL:           u,
@@ -110,6 +118,16 @@ func (c *Client) request(ctx context.Context, command string, sig signature, bod
 		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
 	}
 	return req.WithContext(ctx)
+}
+
+// url is that of a command, with the UserSig.
+func (c *Client) url(command string, sig signature) *url.URL {
+	return &url.URL{
+		Scheme:   c.base.Scheme,
+		Host:     c.base.Host,
+		Path:     c.base.Path + "/v4/" + command,
+		RawQuery: sig.query + strconv.FormatUint(uint64(rand.Uint32()), 10), // #nosec G404 -- the API's random protects nothing
+	}
 }
 
 // readReply reads up to MaxReply+1 bytes.
@@ -138,13 +156,28 @@ type envelope struct {
 
 func (e *envelope) head() *envelope { return e }
 
-// do makes one request and reads the reply into out.
-func (c *Client) do(ctx context.Context, command string, body []byte, out reply) error {
-	x, err := c.post(ctx, command, body)
-	if err != nil {
-		return err
-	}
-	return c.decode(x, out)
+// envelopeOnly makes a call whose reply is the envelope and nothing else.
+func (c *Client) envelopeOnly(ctx context.Context, command string, body []byte) error {
+	return c.call(ctx, command, body, func(x exchange) error {
+		if string(x.reply) == accepted {
+			return nil
+		}
+		return c.decode(x, new(envelope))
+	})
+}
+
+// do makes a call and reads its reply into a T, which it returns also if it is a
+// refusal.
+func do[T any, P interface {
+	*T
+	reply
+}](ctx context.Context, c *Client, command string, body []byte) (T, error) {
+	var out T
+	err := c.call(ctx, command, body, func(x exchange) error {
+		out = *new(T) // nothing may stay of an answer that was not the last
+		return c.decode(x, P(&out))
+	})
+	return out, err
 }
 
 // reply is a struct that embeds envelope.
@@ -156,7 +189,11 @@ func (c *Client) decode(x exchange, out reply) error {
 	if err := json.Unmarshal(x.reply, out); err != nil {
 		return x.malformed("the body is not a reply: " + err.Error())
 	}
-	e := out.head()
+	return c.judge(x, out.head())
+}
+
+// judge returns an *Error if e refuses, and a *ReplyError if it is no envelope.
+func (c *Client) judge(x exchange, e *envelope) error {
 	if e.ErrorCode == nil {
 		return x.malformed("the body has no ErrorCode")
 	}
@@ -164,7 +201,7 @@ func (c *Client) decode(x exchange, out reply) error {
 	if code == 0 && e.ActionStatus != "FAIL" {
 		return nil
 	}
-	if code == codeSigExpired || code == codeSigKicked {
+	if outdated(code) {
 		c.creds.discard(x.sig)
 	}
 	return &Error{Command: x.command, Code: code, Info: c.creds.scrub(x.sig, e.ErrorInfo)}

@@ -55,7 +55,7 @@ func (c *Client) PortraitSet(ctx context.Context, userID string, items ...Profil
 	body := appendString([]byte(`{"From_Account":`), userID)
 	body = append(body, `,"ProfileItem":`...)
 	body = append(body, list...)
-	return c.do(ctx, cmdPortraitSet, append(body, '}'), new(envelope))
+	return c.envelopeOnly(ctx, cmdPortraitSet, append(body, '}'))
 }
 
 // PortraitReply is the answer of PortraitGet.
@@ -75,12 +75,8 @@ func (c *Client) PortraitGet(ctx context.Context, userIDs, tags []string) (Portr
 	body := append(make([]byte, 0, sizeOf(userIDs, len(`"",`))), `{"To_Account":`...)
 	body = append(appendNames(body, userIDs), `,"TagList":`...)
 	body = append(appendNames(body, tags), '}')
-	var out struct {
-		envelope
-		UserProfileItem []portraitItem
-		FailAccounts    []string `json:"Fail_Account"`
-	}
-	if err := c.do(ctx, cmdPortraitGet, body, &out); err != nil {
+	out, err := do[portraitReply](ctx, c, cmdPortraitGet, body)
+	if err != nil {
 		return PortraitReply{}, err
 	}
 	reply := PortraitReply{Portraits: convert(out.UserProfileItem, portraitItem.portrait), FailAccounts: out.FailAccounts}
@@ -91,6 +87,12 @@ func (c *Client) PortraitGet(ctx context.Context, userIDs, tags []string) (Portr
 		}
 	}
 	return reply, nil
+}
+
+type portraitReply struct {
+	envelope
+	UserProfileItem []portraitItem
+	FailAccounts    []string `json:"Fail_Account"`
 }
 
 type portraitItem struct {

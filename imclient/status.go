@@ -80,8 +80,7 @@ func (c *Client) queryStatus(ctx context.Context, command string, userIDs []stri
 	if detail {
 		body = append(body, `,"IsNeedDetail":1`...)
 	}
-	var out statusReply
-	err := c.do(ctx, command, append(body, '}'), &out)
+	out, err := do[statusReply](ctx, c, command, append(body, '}'))
 	// A query of which every account failed is refused, and still has the list.
 	if _, refused := errors.AsType[*Error](err); err != nil && (!refused || len(out.ErrorList) == 0) {
 		return OnlineStatus{}, err
