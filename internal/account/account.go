@@ -24,6 +24,10 @@ type TinyID uint64
 // are, so that clients which treat TinyIDs as opaque strings of 18 digits keep working.
 const FirstTinyID TinyID = 1 << 57
 
+// MaxTinyID is the largest TinyID that an account may be restored with. It leaves room
+// for the ones that are given after it, which have 18 digits too.
+const MaxTinyID TinyID = 900_000_000_000_000_000 - 1
+
 // Limits of the wire contract (spec: im-rest-api.md, sections 2 and 3.6).
 const (
 	MaxUserID       = 32  // bytes of a UserID
@@ -105,6 +109,16 @@ type Entry struct {
 	FaceURL string
 }
 
+// Restore is what an Entry brings along of an account that was exported from another
+// store. Of an account that is there already nothing of it is changed.
+type Restore struct {
+	// TinyID is the one that the account must have: FirstTinyID to MaxTinyID, or 0 to have
+	// one given as usual.
+	TinyID    TinyID
+	Created   int64 // Unix seconds; 0 means the Batch's At
+	ValidFrom int64 // Unix seconds, raised to that of an earlier account of the name
+}
+
 // Status says what became of one Entry.
 type Status uint8
 
@@ -116,6 +130,11 @@ const (
 	Updated                 // it was there already and got a new Nick or FaceURL
 	Duplicate               // the same name stands earlier in the same call and decided
 	Held                    // store only: the name was deleted too recently (becomes Failed, 70399)
+	OverQuota               // store only: the App's quota is used up (becomes Failed, 70398)
+	Taken                   // store only: the TinyID is not this account's (becomes Failed, 70402)
+
+	// NumStatuses is how many statuses there are.
+	NumStatuses = iota
 )
 
 // String returns the status as the wire spells it.
@@ -133,6 +152,10 @@ func (s Status) String() string {
 		return "Duplicate"
 	case Held:
 		return "Held"
+	case OverQuota:
+		return "OverQuota"
+	case Taken:
+		return "Taken"
 	default:
 		return fmt.Sprintf("Status(%d)", uint8(s))
 	}

@@ -99,15 +99,16 @@ func (s *Service) Import(ctx context.Context, p *Policy, entries []Entry, detail
 		return nil, callError("import", err)
 	}
 	plan.fill(out, done)
-	return out, s.awaitValidity(ctx, now.Unix(), done)
-}
-
-// awaitValidity waits until UserSigs signed now are good for all accounts of done.
-func (s *Service) awaitValidity(ctx context.Context, now int64, done []Imported) error {
 	var deadUntil int64
 	for _, d := range done {
 		deadUntil = max(deadUntil, d.ValidFrom)
 	}
+	return out, s.awaitValidity(ctx, now.Unix(), deadUntil)
+}
+
+// awaitValidity waits until UserSigs signed now are good for accounts whose UserSigs are
+// dead up to the second deadUntil.
+func (s *Service) awaitValidity(ctx context.Context, now, deadUntil int64) error {
 	if deadUntil < now {
 		return nil
 	}
@@ -167,6 +168,18 @@ func (s *Service) Get(ctx context.Context, app SDKAppID, ids []UserID) ([]Accoun
 	accounts, err := s.store.Get(ctx, app, ids)
 	if err != nil {
 		return nil, callError("get", err)
+	}
+	return accounts, nil
+}
+
+// List returns up to limit accounts of an App in the order of UserID, those after a name;
+// fewer mean that there are no more. See Store.List.
+func (s *Service) List(ctx context.Context, app SDKAppID, after UserID, limit int) ([]Account, error) {
+	ctx, cancel := context.WithTimeout(ctx, StoreTimeout)
+	defer cancel()
+	accounts, err := s.store.List(ctx, app, after, limit)
+	if err != nil {
+		return nil, callError("list", err)
 	}
 	return accounts, nil
 }

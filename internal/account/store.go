@@ -20,7 +20,10 @@ import (
 type Store interface {
 	// Import creates the accounts of b that are not there and returns what became of
 	// each. All or nothing: if the App would hold more than b.Quota accounts it returns
-	// ErrQuota and has changed nothing.
+	// ErrQuota and has changed nothing, unless b.Fill asks for as many as there is room for.
+	//
+	// A batch may be of any length; one of many thousand entries in ascending order of UserID
+	// is what a backend is free to treat as a sorted run. It is atomic like any other.
 	Import(ctx context.Context, app SDKAppID, b Batch) ([]Imported, error)
 
 	// Check reports for each name whether it is imported.
@@ -28,6 +31,13 @@ type Store interface {
 
 	// Get returns each account; see Account for names that are not imported.
 	Get(ctx context.Context, app SDKAppID, ids []UserID) ([]Account, error)
+
+	// List returns up to limit imported accounts of an App whose UserID is greater than
+	// after, in byte order of UserID; fewer than limit means that there are no more. A
+	// limit below 1 returns none. after is "", to start at the beginning, or a valid name
+	// that need not be there. Pages are not one snapshot: an account that is imported or
+	// deleted between two calls may be missed or met, every other is met exactly once.
+	List(ctx context.Context, app SDKAppID, after UserID, limit int) ([]Account, error)
 
 	// Delete removes accounts with their profiles and reports which of them were there.
 	// The ValidFrom of a removed account becomes at least at (Unix seconds), and outlives
@@ -52,16 +62,27 @@ type Batch struct {
 	// HeldSince holds names that were deleted at or after this second: their entry is
 	// Held and nothing is done for it; 0 means no hold.
 	HeldSince int64
+	// Fill imports new accounts in the order of Entries as long as Quota has room; those
+	// beyond are OverQuota and nothing is done for them.
+	Fill bool
+	// Restore, if not nil, is aligned with Entries. An entry with a TinyID is Taken, and
+	// nothing is done for it, if its account exists with another TinyID, or if it does not
+	// exist and the TinyID was given before: to whomever, in whatever App, deleted or not,
+	// also by an earlier entry of this batch. A store that does not know whether a number
+	// was given takes it as given.
+	Restore []Restore
 	// TinyIDs asks for the TinyID of entries that already exist; that of new ones is
 	// always given. A backend may be much faster when it is false.
 	TinyIDs bool
 }
 
-// Imported is what the store did with one Entry: Created, Existed, Updated or Held.
+// Imported is what the store did with one Entry: Created, Existed, Updated, Held,
+// OverQuota or Taken.
 type Imported struct {
 	Status Status
 	TinyID TinyID
-	// ValidFrom is that of a Created account whose name was there before, else 0.
+	// ValidFrom is that of a Created account whose name was there before or which was
+	// restored with one, else 0.
 	ValidFrom int64
 }
 

@@ -51,6 +51,8 @@ type Config struct {
 	IdleTimeout       time.Duration `name:"idle-timeout" default:"2m" min:"10ms" max:"24h" form:"TIME" help:"How long an idle connection is kept."`
 	ShutdownTimeout   time.Duration `name:"shutdown-timeout" default:"10s" min:"0s" max:"1h" form:"TIME" help:"How long requests that are under way may take once the server is told to stop."`
 
+	BulkStreams int `name:"bulk-streams" default:"4" min:"0" max:"1000" form:"N" help:"Bulk imports and exports served at a time; more are answered with 70202. Each needs up to 100 MB of memory. 0 means no limit."`
+
 	BadSigLimit int `name:"bad-sig-limit" default:"20" min:"0" max:"1000000" form:"N" help:"UserSigs with a wrong signature that one source may send an App within a minute before it is locked out for one. 0 means no limit."`
 	SigCache    int `name:"sig-cache" default:"8192" min:"1" max:"1000000" form:"N" help:"Verified UserSigs that are remembered."`
 	StoreQueue  int `name:"store-queue" default:"1024" min:"1" max:"1000000" form:"N" help:"Writes that may wait for the store; more are answered with 70202."`

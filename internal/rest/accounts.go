@@ -37,7 +37,7 @@ func (h *Handler) multiImport(ctx context.Context, c *call) (wire.Reply, error) 
 		return nil, err
 	}
 	h.metrics.imported(outcomes)
-	return wire.ImportReply{Outcomes: outcomes, Detail: req.Detail}, nil
+	return wire.ImportReply{Outcomes: outcomes, Count: req.Count, Detail: req.Detail}, nil
 }
 
 func (h *Handler) accountCheck(ctx context.Context, c *call) (wire.Reply, error) {

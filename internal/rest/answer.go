@@ -66,6 +66,10 @@ func (h *Handler) answer(w http.ResponseWriter, c *call, fault *errcode.Error, r
 	if fault != nil {
 		envelope.Code, envelope.Info = fault.Code, fault.Info
 	}
+	if c.stream != nil && c.stream.begun {
+		c.stream.finish(envelope, reply)
+		return
+	}
 	c.buf.out = wire.AppendReply(c.buf.out[:0], envelope, reply)
 	header := w.Header()
 	header["Content-Type"] = jsonType

@@ -67,6 +67,19 @@ func (m *metrics) imported(outcomes []account.Outcome) {
 	}
 }
 
+// importedRun counts the outcomes of a run, and the rows of it that could not be read.
+func (m *metrics) importedRun(r *account.RunResult, unread int) {
+	for status, counter := range m.byStatus {
+		n := r.Count[status]
+		if account.Status(status) == account.Failed { //nolint:gosec // an index of byStatus is a Status
+			n += int64(unread)
+		}
+		if n > 0 {
+			counter.Add(float64(n))
+		}
+	}
+}
+
 // maxLoggedPath bounds what a caller can write into the log.
 const maxLoggedPath = 128
 

@@ -47,6 +47,8 @@ type Accounts interface {
 	Exist(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]bool, error)
 	Get(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]account.Account, error)
 	SetProfile(ctx context.Context, app account.SDKAppID, id account.UserID, c account.ProfileChange) error
+	ImportRun(ctx context.Context, p *account.Policy, r account.Run) (account.RunResult, error)
+	List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error)
 }
 
 // Authenticator finds out who calls. An error has a public code.
@@ -79,6 +81,9 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// MaxBody is how many bytes a body may have; 0 means DefaultMaxBody.
 	MaxBody int64
+	// Streams bounds the bulk streams under way, each of which needs some 50 MB; nil means
+	// no limit.
+	Streams Gate
 	// NewRequestID returns the X-Request-Id of the next request; nil means random ones.
 	NewRequestID func() string
 }
@@ -112,6 +117,8 @@ type Handler struct {
 	metrics *metrics
 	routes  map[string]*route // by path
 	unknown *route            // stands in for a path that has none
+
+	stopping chan struct{} // closed when streams should end
 }
 
 // New returns a Handler, or an error if an option is missing or its metrics cannot be
@@ -130,7 +137,7 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rest: register metrics: %w", err)
 	}
-	h := &Handler{opt: o, metrics: m, routes: make(map[string]*route, len(commands))}
+	h := &Handler{opt: o, metrics: m, routes: make(map[string]*route, len(commands)), stopping: make(chan struct{})}
 	for _, c := range commands {
 		h.routes["/v4/"+c.name] = newRoute(c, m)
 	}

@@ -13,7 +13,8 @@ import (
 type command struct {
 	name   string // service/command, as in the path
 	family *family
-	run    func(h *Handler, ctx context.Context, c *call) (wire.Reply, error) // nil: not a command
+	run    func(h *Handler, ctx context.Context, c *call) (wire.Reply, error)
+	stream streamFunc // instead of run; if there is neither it is no command
 }
 
 // family is what the commands of one service share: the codes it answers where other
@@ -41,19 +42,24 @@ var (
 		notAdmin: errcode.ProfileNotAdmin, badJSON: errcode.ProfileBadParam, tooLarge: errcode.ProfileBadParam, internal: errcode.ProfileInternal,
 		display: true,
 	}
+
+	// extensions are commands that the hosted service does not have.
+	extensions = family{notAdmin: errcode.NotAdmin, badJSON: errcode.BadJSON, tooLarge: errcode.BadParam, internal: errcode.Internal}
 )
 
 // commands is the table of routes.
 var commands = []command{
-	{"im_open_login_svc/account_import", &accounts, (*Handler).accountImport},
-	{"im_open_login_svc/multiaccount_import", &accounts, (*Handler).multiImport},
-	{"im_open_login_svc/account_delete", &accounts, (*Handler).accountDelete},
-	{"im_open_login_svc/account_check", &accounts, (*Handler).accountCheck},
-	{"im_open_login_svc/kick", &accounts, (*Handler).kick},
-	{"openim/querystate", &openIM, (*Handler).queryStatus},
-	{"openim/query_online_status", &openIM, (*Handler).queryStatus},
-	{"profile/portrait_set", &profiles, (*Handler).portraitSet},
-	{"profile/portrait_get", &profiles, (*Handler).portraitGet},
+	{name: "im_open_login_svc/account_import", family: &accounts, run: (*Handler).accountImport},
+	{name: "im_open_login_svc/multiaccount_import", family: &accounts, run: (*Handler).multiImport},
+	{name: "im_open_login_svc/account_delete", family: &accounts, run: (*Handler).accountDelete},
+	{name: "im_open_login_svc/account_check", family: &accounts, run: (*Handler).accountCheck},
+	{name: "im_open_login_svc/kick", family: &accounts, run: (*Handler).kick},
+	{name: "openim/querystate", family: &openIM, run: (*Handler).queryStatus},
+	{name: "openim/query_online_status", family: &openIM, run: (*Handler).queryStatus},
+	{name: "profile/portrait_set", family: &profiles, run: (*Handler).portraitSet},
+	{name: "profile/portrait_get", family: &profiles, run: (*Handler).portraitGet},
+	{name: "muster/bulk_import", family: &extensions, stream: (*Handler).bulkImport},
+	{name: "muster/bulk_export", family: &extensions, stream: (*Handler).bulkExport},
 }
 
 // Commands returns the names (service/command) of all commands, for documents and tests.

@@ -26,6 +26,7 @@ type call struct {
 	app        *app.App // nil until the caller is authenticated
 	body       []byte   // valid until the command has run
 	accounts   int      // how many accounts the request names
+	stream     *stream  // of a streaming command
 }
 
 // ServeHTTP implements http.Handler.
@@ -47,7 +48,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer h.opt.Gate.Leave()
 		h.metrics.inFlight.Inc()
 		defer h.metrics.inFlight.Dec()
-		reply, err = h.run(w.Header(), r, c)
+		reply, err = h.run(w, r, c)
 	} else {
 		err = errcode.New(errcode.Busy)
 	}
@@ -66,7 +67,7 @@ func (h *Handler) find(r *http.Request) *route {
 // run admits the request and carries out its command. A panic of the command becomes an
 // internal error, so that one bad request cannot look like a broken network to its
 // client, who would send it again.
-func (h *Handler) run(header http.Header, r *http.Request, c *call) (reply wire.Reply, err error) {
+func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call) (reply wire.Reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.opt.Logger.LogAttrs(r.Context(), slog.LevelError, "panic",
@@ -78,13 +79,16 @@ func (h *Handler) run(header http.Header, r *http.Request, c *call) (reply wire.
 	if r.Method != http.MethodPost {
 		return nil, errcode.New(errcode.BadHTTP)
 	}
-	if c.route.run == nil {
+	if c.route.run == nil && c.route.stream == nil {
 		return nil, errcode.New(errcode.UnknownCommand)
 	}
-	if err := h.admit(header, r, c); err != nil {
+	if err := h.admit(w.Header(), r, c); err != nil {
 		return nil, err
 	}
-	if err := h.readBody(header, r, c); err != nil {
+	if c.route.stream != nil {
+		return h.runStream(w, r, c)
+	}
+	if err := h.readBody(w.Header(), r, c); err != nil {
 		return nil, err
 	}
 	return c.route.run(h, r.Context(), c)

@@ -79,7 +79,7 @@ func stop(t *testing.T, s *server.Server) {
 // newClient returns a client of s that keeps connections of its own.
 func newClient(t *testing.T, s *server.Server) *imclient.Client {
 	t.Helper()
-	c, err := imclient.New(imclient.Options{BaseURL: "http://" + s.Addr(), SDKAppID: appID, Key: key, Admin: admin})
+	c, err := imclient.New(imclient.Options{BaseURL: "http://" + s.Addr(), SDKAppID: appID, Key: key, Admin: admin, Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (s *Server) measure(accounts store.Store) (account.Store, error) {
 		Buckets: []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 3},
 	}, []string{"op"})
 	m := &measuredStore{Store: accounts, seconds: make(map[string]prometheus.Observer)}
-	for _, op := range []string{"import", "check", "get", "delete", "kick", "set_profile"} {
+	for _, op := range []string{"import", "check", "get", "list", "delete", "kick", "set_profile"} {
 		m.seconds[op] = seconds.WithLabelValues(op)
 	}
 	return m, s.register(indexed, seconds, accountCounter{s})
@@ -113,6 +113,12 @@ func (m *measuredStore) Check(ctx context.Context, app account.SDKAppID, ids []a
 func (m *measuredStore) Get(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]account.Account, error) {
 	defer m.observe("get", time.Now())
 	return m.Store.Get(ctx, app, ids)
+}
+
+// List implements account.Store.
+func (m *measuredStore) List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error) {
+	defer m.observe("list", time.Now())
+	return m.Store.List(ctx, app, after, limit)
 }
 
 // Delete implements account.Store.

@@ -25,6 +25,7 @@ var ranks = map[string]int{
 
 	"internal/server": 70,
 	"internal/bench":  70, // drives a server from outside
+	"internal/bulk":   70, // moves accounts between files and a service
 
 	"internal/rest":          60,
 	"internal/store/backend": 60, // knows every backend
@@ -65,8 +66,11 @@ var guests = map[string][]string{
 	"github.com/prometheus/client_golang/":    {"internal/rest", "internal/server"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"internal/bench"},
 	"github.com/alecthomas/kong":              {"internal/cli"},
+	"github.com/cespare/xxhash/":              {"internal/bulk"},
+	"github.com/klauspost/compress/":          {"internal/bulk"},
 	"github.com/vbauerster/mpb/":              {"internal/cli"},
 	"golang.org/x/term":                       {"internal/cli"},
+	"golang.org/x/time/rate":                  {"imclient"},
 	"gopkg.in/yaml.v3":                        {"internal/config"},
 	"github.com/anishathalye/porcupine":       {"internal/store/storetest"},
 	"github.com/google/go-cmp/":               {"internal/store/storetest"},

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,12 +105,15 @@ func (s *Server) start(ctx context.Context) error {
 	if err := importAdmins(ctx, s.store, s.config.Apps); err != nil {
 		return err
 	}
-	if s.rest.server.Handler, err = s.restHandler(); err != nil {
+	handler, err := s.restHandler()
+	if err != nil {
 		return err
 	}
+	s.rest.server.Handler = handler
 	s.health.open(s.store)
 	s.serve(s.rest)
 	s.cleanups.push("rest", func(ctx context.Context) error { return s.rest.close(ctx, s.config.ShutdownTimeout) })
+	s.cleanups.push("streams", func(context.Context) error { handler.StopStreams(); return nil })
 	s.cleanups.push("readiness", func(context.Context) error { s.health.stop(); return nil })
 	return nil
 }
@@ -135,7 +137,7 @@ func (s *Server) listen(ctx context.Context) error {
 }
 
 // restHandler wires the REST API to the store.
-func (s *Server) restHandler() (http.Handler, error) {
+func (s *Server) restHandler() (*rest.Handler, error) {
 	measured, err := s.measure(s.store)
 	if err != nil {
 		return nil, err
@@ -161,6 +163,7 @@ func (s *Server) restHandler() (http.Handler, error) {
 		Now:           time.Now,
 		Metrics:       s.registry,
 		MaxBody:       int64(s.config.MaxBody),
+		Streams:       limit.NewGate(s.config.BulkStreams),
 	})
 }
 

@@ -143,7 +143,7 @@ func TestSetApps(t *testing.T) {
 		t.Errorf("the old Key gives %v", err)
 	}
 	renewed, err := imclient.New(imclient.Options{
-		BaseURL: "http://" + s.Addr(), SDKAppID: appID, Key: "another-key-of-the-app", Admin: "second_admin",
+		BaseURL: "http://" + s.Addr(), SDKAppID: appID, Key: "another-key-of-the-app", Admin: "second_admin", Attempts: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

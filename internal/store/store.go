@@ -15,13 +15,6 @@ import (
 type Store interface {
 	account.Store
 
-	// List returns up to limit imported accounts of an App whose UserID is greater than
-	// after, in byte order of UserID; fewer than limit means that there are no more. A
-	// limit below 1 returns none. after is "", to start at the beginning, or a valid name
-	// that need not be there. Pages are not one snapshot: an account that is imported or
-	// deleted between two calls may be missed or met, every other is met exactly once.
-	List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error)
-
 	// Count returns the exact number of imported accounts of an App.
 	Count(ctx context.Context, app account.SDKAppID) (int64, error)
 

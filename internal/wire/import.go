@@ -90,10 +90,20 @@ func (s *scanner) textField(field string) (string, *errcode.Error) {
 	return text, nil
 }
 
+// flagField reads a field that switches something on.
+func (s *scanner) flagField(field string) (bool, *errcode.Error) {
+	on, ok := s.flag()
+	if !ok {
+		return false, errcode.Newf(errcode.BadParam, "%s must be an integer", field)
+	}
+	return on, nil
+}
+
 // MultiImport is the body of multiaccount_import (section 2.2).
 type MultiImport struct {
 	Entries []account.Entry // 1 to account.MaxBatch, in request order
-	Detail  bool            // IsNeedDetail, Muster's extension
+	Detail  bool            // IsNeedDetail, an extension of Muster's
+	Count   bool            // IsNeedCount, another
 }
 
 // DecodeMultiImport reads the body of multiaccount_import: Accounts (names) or
@@ -112,10 +122,9 @@ func DecodeMultiImport(body []byte) (MultiImport, error) {
 		case "AccountList":
 			objects.read(s, field, (*scanner).objectEntry)
 		case "IsNeedDetail":
-			var ok bool
-			if req.Detail, ok = s.flag(); !ok {
-				fault = errcode.Newf(errcode.BadParam, "IsNeedDetail must be an integer")
-			}
+			req.Detail, fault = s.flagField(field)
+		case "IsNeedCount":
+			req.Count, fault = s.flagField(field)
 		default:
 			s.skip()
 		}
@@ -210,9 +219,11 @@ func (s *scanner) objectEntry(i int) (e account.Entry, fault *errcode.Error) {
 // ImportReply is the answer of multiaccount_import.
 //
 // FailAccounts names every account of which an entry failed, once, in the order of the
-// request. Detail adds ResultItem, with one item for each entry of the request.
+// request. Count adds how many entries have which status, Detail adds ResultItem, with one
+// item for each entry of the request.
 type ImportReply struct {
 	Outcomes []account.Outcome
+	Count    bool
 	Detail   bool
 }
 
@@ -228,6 +239,9 @@ func (r ImportReply) appendFields(dst []byte) []byte {
 		first = false
 	}
 	dst = append(dst, ']')
+	if r.Count {
+		dst = append(appendStatusCounts(append(dst, `,"Count":{`...), r.Outcomes), '}')
+	}
 	if !r.Detail {
 		return dst
 	}
@@ -237,6 +251,23 @@ func (r ImportReply) appendFields(dst []byte) []byte {
 		dst = appendOutcome(dst, o)
 	}
 	return append(dst, ']')
+}
+
+func appendStatusCounts(dst []byte, outcomes []account.Outcome) []byte {
+	var count [account.NumStatuses]int64
+	for i := range outcomes {
+		count[outcomes[i].Status]++
+	}
+	for i, status := range []account.Status{account.Created, account.Existed, account.Updated, account.Duplicate, account.Failed} {
+		dst = appendNumber(appendComma(dst, i == 0), status.String(), count[status])
+	}
+	return dst
+}
+
+// appendNumber appends "name":n.
+func appendNumber(dst []byte, name string, n int64) []byte {
+	dst = append(append(append(dst, '"'), name...), '"', ':')
+	return strconv.AppendInt(dst, n, 10)
 }
 
 func failedBefore(outcomes []account.Outcome, id account.UserID) bool {

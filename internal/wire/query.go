@@ -42,6 +42,16 @@ func ParseQuery(raw string) Query {
 	return q
 }
 
+// param returns the first value of a parameter, "" if there is none.
+func param(raw, name string) string {
+	for pair := range strings.SplitSeq(raw, "&") {
+		if key, value, _ := strings.Cut(pair, "="); unescape(key) == name {
+			return unescape(value)
+		}
+	}
+	return ""
+}
+
 // unescape decodes the %xx of s; it returns s itself if there is none.
 func unescape(s string) string {
 	if strings.IndexByte(s, '%') < 0 {

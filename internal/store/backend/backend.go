@@ -74,6 +74,16 @@ func Compact(ctx context.Context, dsn store.DSN) error {
 	return fault(ctx, pebblestore.Compact(ctx, dsn.Dir))
 }
 
+// Scan reads the store that dsn names, which nobody else may have open, in the fastest way
+// that there is, and returns how many records of accounts it has.
+func Scan(ctx context.Context, dsn store.DSN) (int64, error) {
+	if err := onDisk(dsn); err != nil {
+		return 0, err
+	}
+	n, err := pebblestore.Scan(dsn.Dir)
+	return n, fault(ctx, err)
+}
+
 func onDisk(dsn store.DSN) error {
 	switch dsn.Backend {
 	case store.Pebble:

@@ -22,8 +22,10 @@ var _ store.Store = (*Store)(nil)
 type Store struct {
 	mu     sync.Mutex
 	closed bool
-	next   account.TinyID // given to the next account, of whatever App
-	apps   map[account.SDKAppID]*accounts
+	next   account.TinyID // where the search for the next account's begins, of whatever App
+	// given holds every TinyID that an account has or had, of whatever App.
+	given map[account.TinyID]struct{}
+	apps  map[account.SDKAppID]*accounts
 }
 
 // accounts are those of one App.
@@ -41,10 +43,15 @@ type record struct {
 
 // New returns an empty Store.
 func New() *Store {
-	return &Store{next: account.FirstTinyID, apps: make(map[account.SDKAppID]*accounts)}
+	return &Store{
+		next:  account.FirstTinyID,
+		given: make(map[account.TinyID]struct{}),
+		apps:  make(map[account.SDKAppID]*accounts),
+	}
 }
 
-// Import implements account.Store.
+// Import implements account.Store. It decides every entry, in order, before it changes
+// anything.
 func (s *Store) Import(ctx context.Context, app account.SDKAppID, b account.Batch) ([]account.Imported, error) {
 	leave, err := s.enter(ctx, "import")
 	if err != nil {
@@ -56,70 +63,119 @@ func (s *Store) Import(ctx context.Context, app account.SDKAppID, b account.Batc
 		a = &accounts{names: make(map[account.UserID]record)}
 		s.apps[app] = a
 	}
-	if n := a.newcomers(&b); b.Quota > 0 && n > 0 && a.live+n > b.Quota {
+	p := plan{store: s, accounts: a, batch: &b, next: s.next, taken: make(map[account.TinyID]struct{})}
+	out := make([]account.Imported, len(b.Entries))
+	for i := range b.Entries {
+		out[i] = p.decide(i)
+	}
+	if b.Quota > 0 && !b.Fill && p.created > 0 && a.live+p.created > b.Quota {
 		return nil, fmt.Errorf("memstore: import: %w", account.ErrQuota)
 	}
-	out := make([]account.Imported, len(b.Entries))
-	for i, e := range b.Entries {
-		old, known := a.names[e.UserID]
-		switch {
-		case old.Exists():
-			out[i] = a.update(old, e, b.TinyIDs)
-		case known && old.heldSince(b.HeldSince):
-			out[i].Status = account.Held
-		default:
-			out[i] = a.create(old, e, s.next, b.At)
-			s.next++
-		}
+	for i, im := range out {
+		a.apply(b.Entries[i], im, p.createdAt(i))
 	}
+	s.next = p.next
+	maps.Copy(s.given, p.taken)
 	return out, nil
 }
 
-// newcomers counts the entries that b would create.
-func (a *accounts) newcomers(b *account.Batch) int64 {
-	var n int64
-	for _, e := range b.Entries {
-		old, known := a.names[e.UserID]
-		if !old.Exists() && (!known || !old.heldSince(b.HeldSince)) {
-			n++
-		}
+// plan is what becomes of a batch. It changes nothing.
+type plan struct {
+	store    *Store
+	accounts *accounts
+	batch    *account.Batch
+	created  int64                       // entries that are Created so far
+	next     account.TinyID              // as Store.next, after them
+	taken    map[account.TinyID]struct{} // their TinyIDs
+}
+
+// decide returns what becomes of entry i. It must be called for the ones before it first.
+func (p *plan) decide(i int) account.Imported {
+	old, known := p.accounts.names[p.batch.Entries[i].UserID]
+	r := p.restore(i)
+	switch {
+	case old.Exists() && r.TinyID != 0 && r.TinyID != old.TinyID:
+		return account.Imported{Status: account.Taken}
+	case old.Exists():
+		return old.reimported(p.batch.Entries[i], p.batch.TinyIDs)
+	case known && old.heldSince(p.batch.HeldSince):
+		return account.Imported{Status: account.Held}
+	case p.batch.Fill && p.batch.Quota > 0 && p.accounts.live+p.created >= p.batch.Quota:
+		return account.Imported{Status: account.OverQuota}
+	case r.TinyID != 0 && p.given(r.TinyID):
+		return account.Imported{Status: account.Taken}
 	}
-	return n
+	if r.TinyID == 0 {
+		r.TinyID = p.fromSequence()
+	}
+	p.created++
+	p.taken[r.TinyID] = struct{}{}
+	return account.Imported{Status: account.Created, TinyID: r.TinyID, ValidFrom: max(old.ValidFrom, r.ValidFrom)}
+}
+
+// restore returns what entry i brings along; zero if it does not.
+func (p *plan) restore(i int) account.Restore {
+	if p.batch.Restore == nil {
+		return account.Restore{}
+	}
+	return p.batch.Restore[i]
+}
+
+// createdAt returns the Created of entry i if it is a new account.
+func (p *plan) createdAt(i int) int64 { return cmp.Or(p.restore(i).Created, p.batch.At) }
+
+// given reports whether an account has or had the TinyID, or will once p is applied.
+func (p *plan) given(id account.TinyID) bool {
+	_, before := p.store.given[id]
+	_, now := p.taken[id]
+	return before || now
+}
+
+// fromSequence returns the next TinyID that was never given.
+func (p *plan) fromSequence() account.TinyID {
+	for p.given(p.next) {
+		p.next++
+	}
+	p.next++
+	return p.next - 1
 }
 
 // heldSince reports whether the name, which is deleted, was so at or after since.
 func (r record) heldSince(since int64) bool { return since != 0 && r.deletedAt >= since }
 
-// create imports a name that is not there; old is its tombstone or zero.
-func (a *accounts) create(old record, e account.Entry, id account.TinyID, at int64) account.Imported {
-	// The strings are copied because they may be parts of a whole request.
-	name := account.UserID(strings.Clone(string(e.UserID)))
-	a.names[name] = record{Account: account.Account{
-		UserID:    name,
-		TinyID:    id,
-		Created:   at,
-		ValidFrom: old.ValidFrom,
-		Profile:   account.Profile{Nick: strings.Clone(e.Nick), FaceURL: strings.Clone(e.FaceURL)},
-	}}
-	a.live++
-	return account.Imported{Status: account.Created, TinyID: id, ValidFrom: old.ValidFrom}
-}
-
-// update re-imports an account that is there. A caller that does not ask for the
-// TinyID gets none, so that a test shows who forgot to ask.
-func (a *accounts) update(r record, e account.Entry, tinyID bool) account.Imported {
+// reimported is what becomes of e if r is there already. A caller that does not ask for
+// the TinyID gets none, so that a test shows who forgot to ask.
+func (r record) reimported(e account.Entry, tinyID bool) account.Imported {
 	out := account.Imported{Status: account.Existed}
 	if tinyID {
 		out.TinyID = r.TinyID
 	}
-	if e.Nick != "" && e.Nick != r.Profile.Nick {
-		r.Profile.Nick, out.Status = strings.Clone(e.Nick), account.Updated
+	if e.Nick != "" && e.Nick != r.Profile.Nick || e.FaceURL != "" && e.FaceURL != r.Profile.FaceURL {
+		out.Status = account.Updated
 	}
-	if e.FaceURL != "" && e.FaceURL != r.Profile.FaceURL {
-		r.Profile.FaceURL, out.Status = strings.Clone(e.FaceURL), account.Updated
+	return out
+}
+
+// apply does what was decided for e. created is the time at which a new account was.
+func (a *accounts) apply(e account.Entry, im account.Imported, created int64) {
+	r := a.names[e.UserID]
+	switch im.Status {
+	case account.Created:
+		// The strings are copied because they may be parts of a whole request.
+		r.UserID = account.UserID(strings.Clone(string(e.UserID)))
+		r.TinyID, r.Created, r.ValidFrom = im.TinyID, created, im.ValidFrom
+		a.live++
+	case account.Updated:
+	default:
+		return
+	}
+	if e.Nick != "" {
+		r.Profile.Nick = strings.Clone(e.Nick)
+	}
+	if e.FaceURL != "" {
+		r.Profile.FaceURL = strings.Clone(e.FaceURL)
 	}
 	a.names[r.UserID] = r
-	return out
 }
 
 // Check implements account.Store.
@@ -234,16 +290,17 @@ func (s *Store) List(ctx context.Context, app account.SDKAppID, after account.Us
 	if a == nil || limit < 1 {
 		return nil, nil
 	}
-	var out []account.Account
-	for id, r := range a.names {
-		if id > after && r.Exists() {
-			out = append(out, r.Account)
+	var ids []account.UserID
+	for id := range a.names {
+		if id > after && a.names[id].Exists() {
+			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(out, func(x, y account.Account) int { return cmp.Compare(x.UserID, y.UserID) })
-	out = slices.Clone(out[:min(limit, len(out))])
-	for i := range out {
-		out[i].Profile.Attrs = slices.Clone(out[i].Profile.Attrs)
+	slices.Sort(ids)
+	ids = ids[:min(limit, len(ids))]
+	out := make([]account.Account, len(ids))
+	for i, id := range ids {
+		out[i] = a.names[id].copy()
 	}
 	return out, nil
 }

@@ -42,10 +42,12 @@ func (b *syncBarrier) synced(seq uint64) {
 }
 
 // wait returns nil once everything that was visible when it was called is durable.
-func (b *syncBarrier) wait(ctx context.Context) error {
-	seen := b.begun.Load()
-	for b.durable.Load() < seen {
-		next := b.await(seen)
+func (b *syncBarrier) wait(ctx context.Context) error { return b.waitFor(ctx, b.begun.Load()) }
+
+// waitFor returns nil once group seq and all before it are durable.
+func (b *syncBarrier) waitFor(ctx context.Context, seq uint64) error {
+	for b.durable.Load() < seq {
+		next := b.await(seq)
 		if next == nil {
 			return nil
 		}

@@ -124,3 +124,25 @@ func compact(ctx context.Context, dir string) error {
 	err = db.Compact(ctx, []byte{0}, []byte{0xff}, true)
 	return errors.Join(err, db.Close(), lock.Close())
 }
+
+// Scan reads all accounts and tombstones of the database in dir with nothing but Pebble, and
+// returns how many there are: the most that an export could reach. No other process may use
+// dir.
+func Scan(dir string) (n int64, err error) {
+	o := Options{readOnly: true}.withDefaults()
+	db, lock, err := openDB(dir, o, newFailure(nil))
+	if err != nil {
+		return 0, fmt.Errorf("pebblestore: scan %s: %w", dir, err)
+	}
+	defer func() { err = errors.Join(err, db.Close(), lock.Close()) }()
+	it, err := db.NewIter(prefixBounds(prefixAccount))
+	if err != nil {
+		return 0, fmt.Errorf("pebblestore: scan %s: %w", dir, err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		if len(it.Key())+len(it.Value()) > 0 {
+			n++
+		}
+	}
+	return n, it.Close()
+}

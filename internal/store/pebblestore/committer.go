@@ -18,7 +18,6 @@ import (
 const (
 	maxGroupCalls = 64 // calls committed with one sync of the log
 	syncsAhead    = 4  // groups that may be applied while an earlier one is being synced
-	leaseBlock    = 1 << 16
 )
 
 // operation is one write call as the committer sees it.
@@ -36,6 +35,10 @@ type call struct {
 	done chan struct{} // closed when err is final and what it rests on is durable
 }
 
+func newCall(ctx context.Context, op operation) *call {
+	return &call{ctx: ctx, op: op, done: make(chan struct{})}
+}
+
 // committer is the one writer. It gathers the calls that wait into a group, stages and
 // applies them, and goes on with the next group while the log is being synced; the
 // syncer answers a group's calls once all that the group wrote, or read from groups
@@ -49,14 +52,19 @@ type committer struct {
 	queue    chan *call
 	syncs    chan group
 	fail     func(error)
+	runs     runFiles
+	// changes counts the batches that changed records which were there before. It is raised
+	// once they are visible: who reads it and then a record, and finds it as it was later on,
+	// has read the newest.
+	changes *atomic.Uint64
 
-	staging  staging
-	batches  []*pebble.Batch // applied in the current group
-	counts   map[account.SDKAppID]int64
-	dirty    []account.SDKAppID // Apps whose count the staging has not written
-	nextID   account.TinyID
-	leaseEnd account.TinyID
-	broken   error // set once a batch could not be applied; nothing is staged after that
+	staging staging
+	batches []*pebble.Batch // applied in the current group
+	counts  map[account.SDKAppID]int64
+	dirty   []account.SDKAppID // Apps whose count the staging has not written
+	ids     tinyIDs
+	changed bool  // the staging changes records that were there before
+	broken  error // set once a batch could not be applied; nothing is staged after that
 }
 
 // group is what was applied together and is answered together.
@@ -70,17 +78,32 @@ type group struct {
 func (c *committer) run() {
 	defer close(c.syncs)
 	for first := range c.queue {
-		g := group{calls: gather(c.queue, first)}
-		g.seq = c.barrier.begin()
-		for _, call := range g.calls {
-			call.err = c.stageCall(call)
+		for calls := gather(c.queue, first); len(calls) > 0; {
+			calls = c.commit(calls)
 		}
-		if err := c.apply(); err != nil {
-			failCalls(g.calls, err)
-		}
-		g.batches, c.batches = c.batches, nil
-		c.syncs <- g
 	}
+}
+
+// commit commits the first of calls as a group and returns the rest: a run is a group of
+// its own, any other group is all calls up to the next run.
+func (c *committer) commit(calls []*call) (rest []*call) {
+	n := 1
+	for n < len(calls) && !isRun(calls[0]) && !isRun(calls[n]) {
+		n++
+	}
+	g := group{seq: c.barrier.begin(), calls: calls[:n]}
+	for _, call := range g.calls {
+		call.err = c.stageCall(call)
+		if run, ok := call.op.(*runOp); ok && call.err != nil {
+			c.runs.remove(run.table)
+		}
+	}
+	if err := c.apply(); err != nil {
+		failCalls(g.calls, err)
+	}
+	g.batches, c.batches = c.batches, nil
+	c.syncs <- g
+	return calls[n:]
 }
 
 func (c *committer) stageCall(call *call) error {
@@ -96,7 +119,7 @@ func (c *committer) stageCall(call *call) error {
 // apply writes what is staged to the log and the memtable without waiting for the sync.
 // If that fails the store has failed: what is in memory is ahead of what is stored.
 func (c *committer) apply() error {
-	if c.broken != nil || c.staging.empty() {
+	if c.broken != nil || c.staging.empty() && !c.ids.dirty {
 		return c.broken
 	}
 	if c.broken = c.applyStaged(); c.broken != nil {
@@ -115,15 +138,17 @@ func (c *committer) applyStaged() error {
 			return fmt.Errorf("write count: %w", err)
 		}
 	}
-	if c.staging.leased {
-		if err := batch.Set(metaLease(), binary.BigEndian.AppendUint64(nil, uint64(c.leaseEnd)), nil); err != nil {
-			return fmt.Errorf("write lease: %w", err)
-		}
+	if err := c.ids.writeTo(batch); err != nil {
+		return err
 	}
 	c.staging.reset()
 	c.dirty = c.dirty[:0]
 	if err := c.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return fmt.Errorf("apply: %w", err)
+	}
+	if c.changed {
+		c.changes.Add(1)
+		c.changed = false
 	}
 	c.batches = append(c.batches, batch)
 	return nil
@@ -185,18 +210,6 @@ func (c *committer) addCount(app account.SDKAppID, delta int) {
 	if !slices.Contains(c.dirty, app) {
 		c.dirty = append(c.dirty, app)
 	}
-}
-
-// takeIDs returns the first of n consecutive TinyIDs that were never given. The lease
-// that covers them is in the same batch as the accounts that use them, or an earlier one.
-func (c *committer) takeIDs(n int) account.TinyID {
-	first := c.nextID
-	c.nextID += account.TinyID(n)
-	if c.nextID > c.leaseEnd {
-		c.leaseEnd = c.nextID + leaseBlock
-		c.staging.leased = true
-	}
-	return first
 }
 
 func failCalls(calls []*call, err error) {

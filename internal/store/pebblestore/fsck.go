@@ -40,7 +40,7 @@ func (r *Report) fault(format string, args ...any) {
 }
 
 // Fsck reads the whole store in dir, without changing it, and checks that every key and
-// record is well formed, that no TinyID stands twice or outside the lease, and that the
+// record is well formed, that no TinyID stands twice or was not given yet, and that the
 // stored counts agree with what is there. No other process may use dir. progress is
 // called now and then with the number of keys read; it may be nil.
 //
@@ -72,11 +72,9 @@ func fsckDir(ctx context.Context, dir string, o Options, progress func(int64)) (
 
 func fsck(ctx context.Context, db *pebble.DB, progress func(int64)) (r Report, err error) {
 	f := checker{report: &r, apps: map[account.SDKAppID]*AppReport{}, seen: idSet{}}
-	lease, err := getUint64(db, metaLease())
-	if err != nil {
-		r.fault("the lease of TinyIDs: %v", err)
+	if f.ids, err = loadIDs(db); err != nil {
+		r.fault("%v", err)
 	}
-	f.leaseEnd = account.TinyID(lease)
 	it, err := db.NewIter(nil)
 	if err != nil {
 		return r, err
@@ -103,10 +101,10 @@ func fsck(ctx context.Context, db *pebble.DB, progress func(int64)) (r Report, e
 
 // checker looks at one key after the other.
 type checker struct {
-	report   *Report
-	apps     map[account.SDKAppID]*AppReport
-	seen     idSet
-	leaseEnd account.TinyID
+	report *Report
+	apps   map[account.SDKAppID]*AppReport
+	seen   idSet
+	ids    tinyIDs
 }
 
 func (f *checker) app(id account.SDKAppID) *AppReport {
@@ -125,8 +123,12 @@ func (f *checker) check(key, value []byte) {
 	case prefixCount:
 		f.checkCount(key, value)
 	case prefixMeta:
-		if string(key) != string(metaLease()) {
+		if string(key) != string(metaNext()) && string(key) != string(metaSpans()) {
 			f.report.fault("unknown key %q", key)
+		}
+	case prefixRestored:
+		if len(key) != 1+8 {
+			f.report.fault("malformed restored TinyID %q", key)
 		}
 	default:
 		f.report.fault("unknown key %q", key)
@@ -154,8 +156,8 @@ func (f *checker) checkAccount(key, value []byte) {
 	}
 	f.app(app).Accounts++
 	f.report.Accounts++
-	if rec.tinyID >= f.leaseEnd {
-		f.report.fault("App %d, account %q: TinyID %d is outside the lease, which ends at %d", app, id, rec.tinyID, f.leaseEnd)
+	if rec.tinyID >= f.ids.next {
+		f.report.fault("App %d, account %q: TinyID %d was not given, the next is %d", app, id, rec.tinyID, f.ids.next)
 	}
 	if !f.seen.add(rec.tinyID) {
 		f.report.fault("App %d, account %q: TinyID %d belongs to another account too", app, id, rec.tinyID)

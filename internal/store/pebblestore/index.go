@@ -94,6 +94,42 @@ func (x *nameIndex) fingerprint(app account.SDKAppID, id account.UserID) fingerp
 	return fingerprint{hi: hi, lo: lo}
 }
 
+// indexOrder are names in an order in which looking up one after the other goes through the
+// tables from their beginnings to their ends.
+type indexOrder struct {
+	prints []fingerprint
+	entry  []int32 // where each name stands among the entries
+}
+
+// orderBits is by how many bits of the fingerprint names are ordered. Those that have them in
+// common lie within a few kilobytes of a table, and are looked up in any order.
+const orderBits = 16
+
+// order returns the names of a run in index order.
+func (x *nameIndex) order(app account.SDKAppID, entries []account.Entry) indexOrder {
+	prints := make([]fingerprint, len(entries))
+	start := make([]int32, 1<<orderBits)
+	for i := range entries {
+		prints[i] = x.fingerprint(app, entries[i].UserID)
+		start[prints[i].place()]++
+	}
+	var sum int32
+	for i, n := range start {
+		start[i] = sum
+		sum += n
+	}
+	o := indexOrder{prints: make([]fingerprint, len(entries)), entry: make([]int32, len(entries))}
+	for i, f := range prints {
+		to := &start[f.place()]
+		o.prints[*to], o.entry[*to] = f, int32(i) //nolint:gosec // a position in a run
+		*to++
+	}
+	return o
+}
+
+// place is where in the index f is, roughly: its shard, and the part of the shard's table.
+func (f fingerprint) place() int { return f.shard()<<(orderBits-8) | int(f.lo>>(64-orderBits+8)) }
+
 // find sets dst[i] to what is known about the i-th name.
 func (x *nameIndex) find(prints []fingerprint, dst []presence) {
 	x.mu.RLock()

@@ -12,11 +12,14 @@ import (
 //
 //	'a' SDKAppID UserID  →  record   an account, or the tombstone of a deleted one
 //	'c' SDKAppID         →  8 bytes big-endian, the number of accounts of the App
-//	'm' "tinyid"         →  8 bytes big-endian, the end of the TinyIDs leased so far
+//	'm' "tinyid"         →  8 bytes big-endian, the next TinyID of the sequence
+//	'm' "spans"          →  what the sequence passed before it jumped; see decodeSpans
+//	't' TinyID           →  nothing; an account was restored with this TinyID, 8 bytes big-endian
 const (
-	prefixAccount = 'a'
-	prefixCount   = 'c'
-	prefixMeta    = 'm'
+	prefixAccount  = 'a'
+	prefixCount    = 'c'
+	prefixMeta     = 'm'
+	prefixRestored = 't'
 
 	accountPrefixLen = 1 + 4
 )
@@ -24,7 +27,14 @@ const (
 // formatVersion is the newest format that this program reads and the one it writes.
 const formatVersion = 1
 
-func metaLease() []byte { return []byte{prefixMeta, 't', 'i', 'n', 'y', 'i', 'd'} }
+func metaNext() []byte { return []byte{prefixMeta, 't', 'i', 'n', 'y', 'i', 'd'} }
+
+func metaSpans() []byte { return []byte{prefixMeta, 's', 'p', 'a', 'n', 's'} }
+
+// restoredKey is the key that a TinyID has which an account was restored with.
+func restoredKey(id account.TinyID) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixRestored}, uint64(id))
+}
 
 // appendAccountKey appends the key of an account.
 func appendAccountKey(dst []byte, app account.SDKAppID, id account.UserID) []byte {

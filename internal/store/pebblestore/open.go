@@ -15,8 +15,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/muster-im/muster/internal/account"
 )
 
 // formatFile stands in the store's directory beside Pebble's files. It holds the format
@@ -52,11 +50,14 @@ func open(dir string, o Options) (*Store, error) {
 	if s.db, s.lock, err = openDB(dir, o, s.failure); err != nil {
 		return nil, err
 	}
-	lease, err := getUint64(s.db, metaLease())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read lease: %w", explainOpen(err)), s.db.Close(), s.lock.Close())
+	ids, err := loadIDs(s.db)
+	if err == nil {
+		s.runs, err = openRunFiles(dir, o, s.db, s.lock, s.failure)
 	}
-	s.start(o.QueueLen, max(account.FirstTinyID, account.TinyID(lease)), !o.unloaded)
+	if err != nil {
+		return nil, errors.Join(explainOpen(err), s.db.Close(), s.lock.Close())
+	}
+	s.start(o.QueueLen, ids, !o.unloaded)
 	return s, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -104,7 +105,8 @@ func (s *Store) list(ctx context.Context, app account.SDKAppID, after account.Us
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	var out []account.Account
+	out := make([]account.Account, 0, min(max(limit, 0), listRoom))
+	var names arena
 	for ok := it.First(); ok && len(out) < limit; ok = it.Next() {
 		r, err := decodeRecord(it.Value())
 		if err != nil {
@@ -112,13 +114,31 @@ func (s *Store) list(ctx context.Context, app account.SDKAppID, after account.Us
 		}
 		if !r.dead() {
 			_, id, _ := splitAccountKey(it.Key())
-			out = append(out, toAccount(account.UserID(id), &r))
+			out = append(out, toAccount(account.UserID(names.add(id)), &r))
 		}
 	}
 	if err := it.Error(); err != nil {
 		return nil, err
 	}
 	return out, s.barrier.wait(ctx)
+}
+
+// listRoom is for how many accounts room is made at once.
+const listRoom = 8 << 10
+
+// arena keeps short texts side by side, which takes an allocation for many of them.
+type arena struct{ text strings.Builder }
+
+const arenaSize = 32 << 10
+
+// add returns text as a string.
+func (a *arena) add(text []byte) string {
+	if a.text.Cap()-a.text.Len() < len(text) {
+		a.text = strings.Builder{}
+		a.text.Grow(max(arenaSize, len(text)))
+	}
+	a.text.Write(text)
+	return a.text.String()[a.text.Len()-len(text):]
 }
 
 // Count implements store.Store.

@@ -18,8 +18,7 @@ import (
 type staging struct {
 	buf    []byte // keys and values, back to back
 	items  []staged
-	shared int  // length of the prefix that all keys share
-	leased bool // the lease of TinyIDs has to be written too
+	shared int // length of the prefix that all keys share
 }
 
 type staged struct {
@@ -95,5 +94,5 @@ func (s *staging) reset() {
 	if cap(s.buf) > keep {
 		s.buf = nil
 	}
-	s.buf, s.items, s.leased = s.buf[:0], s.items[:0], false
+	s.buf, s.items = s.buf[:0], s.items[:0]
 }

@@ -52,6 +52,8 @@ type Store struct {
 	barrier  syncBarrier
 	queue    chan *call
 	failure  *failure
+	runs     runFiles
+	changes  atomic.Uint64 // see committer
 
 	closing     sync.RWMutex // held for reading by every call, for writing by Close
 	closed      bool
@@ -61,12 +63,12 @@ type Store struct {
 }
 
 // start begins serving over an open database.
-func (s *Store) start(queueLen int, nextID account.TinyID, load bool) {
+func (s *Store) start(queueLen int, ids tinyIDs, load bool) {
 	s.queue = make(chan *call, queueLen)
 	c := &committer{
 		db: s.db, index: s.index, complete: &s.complete, barrier: &s.barrier,
 		queue: s.queue, syncs: make(chan group, syncsAhead), fail: s.failure.set,
-		counts: map[account.SDKAppID]int64{}, nextID: nextID, leaseEnd: nextID,
+		counts: map[account.SDKAppID]int64{}, ids: ids, runs: s.runs, changes: &s.changes,
 	}
 	s.workers.Go(c.run)
 	s.workers.Go(c.runSyncer)
@@ -81,17 +83,22 @@ func (s *Store) start(queueLen int, nextID account.TinyID, load bool) {
 
 // submit hands an operation to the committer and waits for its answer.
 func (s *Store) submit(ctx context.Context, op operation) error {
-	c := &call{ctx: ctx, op: op, done: make(chan struct{})}
+	c := newCall(ctx, op)
 	if err := s.enqueue(c); err != nil {
 		return err
 	}
+	return s.await(c)
+}
+
+// await waits for the answer to a call that is in the queue.
+func (s *Store) await(c *call) error {
 	select {
 	case <-c.done:
 		return c.err
 	case <-s.failure.ch:
 		return s.failure.err()
-	case <-ctx.Done():
-		return fmt.Errorf("wait for commit: %w", ctx.Err())
+	case <-c.ctx.Done():
+		return fmt.Errorf("wait for commit: %w", c.ctx.Err())
 	}
 }
 

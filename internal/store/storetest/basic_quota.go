@@ -18,9 +18,9 @@ func (c *client) wantQuota(b account.Batch) {
 	n := c.count()
 	got, err := c.store().Import(c.Context(), c.app, b)
 	if !errors.Is(err, account.ErrQuota) {
-		c.Errorf("Import of %q with quota %d gave %+v, %v; want ErrQuota", ids, b.Quota, got, err)
+		c.Errorf("Import of %s gave %.1000v, %v; want ErrQuota", brief(b), got, err)
 	}
-	same(c.TB, "accounts after a refused import", c.get(ids...), before)
+	sameEach(c.TB, "accounts after a refused import", c.get(ids...), before)
 	c.wantExactCount(int(n))
 }
 

@@ -71,13 +71,6 @@ var orderedNames = []account.UserID{
 }
 
 func listCases() []testCase {
-	userIDs := func(accounts []account.Account) []account.UserID {
-		var ids []account.UserID
-		for _, a := range accounts {
-			ids = append(ids, a.UserID)
-		}
-		return ids
-	}
 	return []testCase{
 		{"List/byte order, whatever the page", func(c *client) {
 			shuffled := slices.Clone(orderedNames)

@@ -23,6 +23,11 @@ func concurrentCases(seed uint64) []testCase {
 		{"imports never exceed the quota", func(c *client) { fillQuota(c) }},
 		{"imports and deletes at a full quota", func(c *client) { turnQuota(c, seed) }},
 		{"close while calls are under way", func(c *client) { closeUnderLoad(c) }},
+		{"restores of the same TinyIDs", func(c *client) { restoreTogether(c, seed) }},
+		{"fills never exceed the quota", func(c *client) { fillTogether(c) }},
+		{"two overlapping long batches", overlapLong},
+		{"long batches and single calls on the same names", func(c *client) { churnLong(c, seed) }},
+		{"a long batch is given up and repeated", func(c *client) { repeatLong(c, seed) }},
 	}
 }
 
@@ -72,7 +77,9 @@ func importOverlapping(c *client, seed uint64, pool, window int) {
 		for id, im := range result {
 			if im.Status == account.Created {
 				created[id]++
-				c.checkImported(id, im)
+				if err := c.learn(id, account.Restore{}, im); err != nil {
+					c.Error(err)
+				}
 			}
 			if known, ok := tinyIDs[id]; ok && known != im.TinyID {
 				c.Errorf("%q got the TinyIDs %d and %d", id, known, im.TinyID)

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/muster-im/muster/internal/account"
 	"github.com/muster-im/muster/internal/store"
@@ -41,14 +39,7 @@ func Crashes(tb testing.TB, h Harness, cycles int, seed uint64) {
 	for cycle := range cycles {
 		run.fuse = newFuse(rng.IntN(crashCalls))
 		run.untilCrash(c, workers)
-		total := 0
-		for _, w := range workers {
-			if err := w.settle(c.Context(), c.store()); err != nil {
-				c.Fatalf("seed %d, crash %d: worker %d: %v", seed, cycle+1, w.id, err)
-			}
-			total += len(w.model.live)
-		}
-		c.wantExactCount(total)
+		run.settle(c, workers)
 		if c.Failed() {
 			c.Fatalf("seed %d, crash %d", seed, cycle+1)
 		}
@@ -77,7 +68,7 @@ func (r *crashRun) untilCrash(c *client, workers []*crashWorker) {
 	for i, w := range workers {
 		wg.Go(func() {
 			for errs[i] == nil && w.unanswered == nil {
-				errs[i] = w.step(c.Context(), st)
+				errs[i] = w.act(c.Context(), st)
 			}
 			if errs[i] != nil {
 				r.fuse.trip()
@@ -93,6 +84,20 @@ func (r *crashRun) untilCrash(c *client, workers []*crashWorker) {
 	}
 }
 
+// settle finds out what the crash has left of each worker's accounts.
+func (r *crashRun) settle(c *client, workers []*crashWorker) {
+	c.Helper()
+	total := 0
+	for _, w := range workers {
+		if err := w.settle(c.Context(), c.store()); err != nil {
+			c.Errorf("worker %d: %v", w.id, err)
+			return
+		}
+		total += len(w.model.live)
+	}
+	c.wantExactCount(total)
+}
+
 // crashWorker makes calls on names that are its alone, so that it knows what must be.
 type crashWorker struct {
 	run   *crashRun
@@ -100,9 +105,15 @@ type crashWorker struct {
 	rng   *rand.Rand
 	time  int64 // of the last call, in seconds
 	names []account.UserID
-	model *naive // after every answered call
+	// numbers are the TinyIDs that it has restored accounts with, or tried to.
+	numbers []account.TinyID
+	model   *naive // after every answered call
 	// unanswered is the model after the call whose fate the crash made unknown too.
 	unanswered *naive
+
+	long   bool   // most calls are long batches
+	begin  func() // to be called before the next long batch; or nil
+	inLong bool   // the last call was one
 }
 
 func newCrashWorker(run *crashRun, id int, seed uint64) *crashWorker {
@@ -114,6 +125,14 @@ func newCrashWorker(run *crashRun, id int, seed uint64) *crashWorker {
 	return w
 }
 
+// act makes one call.
+func (w *crashWorker) act(ctx context.Context, st store.Store) error {
+	if w.long {
+		return w.longStep(ctx, st)
+	}
+	return w.step(ctx, st)
+}
+
 // step makes one random call.
 func (w *crashWorker) step(ctx context.Context, st store.Store) error {
 	ids := make([]account.UserID, 1+w.rng.IntN(crashBatch))
@@ -122,37 +141,69 @@ func (w *crashWorker) step(ctx context.Context, st store.Store) error {
 	}
 	w.time++
 	at := w.time + w.rng.Int64N(5) // mostly rising, so that most kicks and deletes change ValidFrom
-	next := w.model.clone()
 	switch w.rng.IntN(8) {
 	case 0, 1:
-		want := next.del(mainApp, ids, at)
-		got, err := st.Delete(ctx, mainApp, ids, at)
-		return answeredCall(w, "delete", next, err, got, func() []bool { return want })
+		return w.del(ctx, st, ids, at)
 	case 2:
+		next := w.model.clone()
 		want := next.kick(mainApp, ids[0], at)
 		got, err := st.Kick(ctx, mainApp, ids[0], at)
-		return answeredCall(w, "kick", next, err, got, func() bool { return want })
+		return answeredCall(w, "kick", next, err, []bool{got}, func() []bool { return []bool{want} })
 	case 3:
+		next := w.model.clone()
 		change := account.ProfileChange{Attrs: []account.Attr{{Tag: "t", Value: fmt.Sprint(at)}}}
 		want := next.setProfile(mainApp, ids[0], change)
 		got, err := st.SetProfile(ctx, mainApp, ids[0], change)
-		return answeredCall(w, "set profile", next, err, got, func() bool { return want })
+		return answeredCall(w, "set profile", next, err, []bool{got}, func() []bool { return []bool{want} })
 	default:
 		b := account.Batch{Entries: entries(ids...), At: at, TinyIDs: w.rng.IntN(2) == 0}
 		for i := range b.Entries {
 			b.Entries[i].Nick = []string{"", "x", "y"}[w.rng.IntN(3)]
 		}
-		want, _ := next.importBatch(mainApp, b)
-		got, err := st.Import(ctx, mainApp, b)
-		return answeredCall(w, "import", next, err, got, func() []account.Imported {
-			return w.run.twins.imported(want, got, b.TinyIDs)
-		})
+		if w.rng.IntN(3) == 0 {
+			b.Restore = w.restore(len(ids))
+		}
+		return w.importBatch(ctx, st, b)
 	}
+}
+
+func (w *crashWorker) del(ctx context.Context, st store.Store, ids []account.UserID, at int64) error {
+	next := w.model.clone()
+	want := next.del(mainApp, ids, at)
+	got, err := st.Delete(ctx, mainApp, ids, at)
+	return answeredCall(w, "delete", next, err, got, func() []bool { return want })
+}
+
+func (w *crashWorker) importBatch(ctx context.Context, st store.Store, b account.Batch) error {
+	next := w.model.clone()
+	want, _ := next.importBatch(mainApp, b, nil)
+	got, err := st.Import(ctx, mainApp, b)
+	return answeredCall(w, "import", next, err, got, func() []account.Imported {
+		return w.run.twins.imported(want, got, b.TinyIDs)
+	})
+}
+
+// restore returns what n entries bring along: a third of them nothing, a third a new
+// TinyID, a third one that was given, most likely.
+func (w *crashWorker) restore(n int) []account.Restore {
+	out := make([]account.Restore, n)
+	for i := range out {
+		switch w.rng.IntN(3) {
+		case 0:
+			w.numbers = append(w.numbers, freshTinyIDs(w.rng, 1)...)
+			out[i] = account.Restore{TinyID: w.numbers[len(w.numbers)-1], Created: 7, ValidFrom: w.rng.Int64N(w.time)}
+		case 1:
+			if len(w.numbers) > 0 {
+				out[i].TinyID = w.numbers[w.rng.IntN(len(w.numbers))]
+			}
+		}
+	}
+	return out
 }
 
 // answeredCall takes next as the worker's model if the call was answered before the
 // crash, and else notes it as what may be. want is called only for an answer.
-func answeredCall[T any](w *crashWorker, op string, next *naive, err error, got T, want func() T) error {
+func answeredCall[T any](w *crashWorker, op string, next *naive, err error, got []T, want func() []T) error {
 	if w.run.fuse.blown.Load() {
 		w.unanswered = next
 		return nil
@@ -162,7 +213,7 @@ func answeredCall[T any](w *crashWorker, op string, next *naive, err error, got 
 	}
 	w.run.mu.Lock()
 	defer w.run.mu.Unlock()
-	if diff := cmp.Diff(want(), got, cmpopts.EquateEmpty()); diff != "" {
+	if diff := differences(want(), got); diff != "" {
 		return fmt.Errorf("%s (-want +got):\n%s", op, diff)
 	}
 	w.model = next
@@ -174,9 +225,9 @@ func answeredCall[T any](w *crashWorker, op string, next *naive, err error, got 
 // settle finds out what a crash has left: the model as it was, or with the unanswered
 // call done.
 func (w *crashWorker) settle(ctx context.Context, st store.Store) error {
-	got, err := st.Get(ctx, mainApp, w.names)
+	got, err := w.observe(ctx, st)
 	if err != nil {
-		return fmt.Errorf("get after the crash: %w", err)
+		return fmt.Errorf("read after the crash: %w", err)
 	}
 	asItWas := w.matches(w.model, got)
 	done := "there was no unanswered call"
@@ -190,6 +241,8 @@ func (w *crashWorker) settle(ctx context.Context, st store.Store) error {
 			w.model = w.unanswered
 		}
 		w.unanswered = nil
+		// The store need not know of those that the call would have given. No call tries them again.
+		w.numbers = slices.DeleteFunc(w.numbers, func(id account.TinyID) bool { return !w.model.restored[id] })
 	}
 	if asItWas != "" && done != "" {
 		return fmt.Errorf("the accounts are neither as answered (-want +got):\n%s\nnor as with the unanswered call (-want +got):\n%s", asItWas, done)
@@ -197,11 +250,19 @@ func (w *crashWorker) settle(ctx context.Context, st store.Store) error {
 	return nil
 }
 
+// observe returns what the store has of the worker's names.
+func (w *crashWorker) observe(ctx context.Context, st store.Store) ([]account.Account, error) {
+	if w.long {
+		return w.observeLong(ctx, st)
+	}
+	return st.Get(ctx, mainApp, w.names)
+}
+
 // matches compares the store's accounts with a model's, and learns the TinyIDs that came to
 // light if they are the same.
 func (w *crashWorker) matches(n *naive, got []account.Account) (diff string) {
 	try := w.run.twins.clone()
-	diff = cmp.Diff(try.accounts(n.get(mainApp, w.names), got), got, cmpopts.EquateEmpty())
+	diff = differences(try.accounts(n.get(mainApp, w.names), got), got)
 	if diff == "" {
 		w.run.twins = try
 	}

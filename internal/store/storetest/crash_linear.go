@@ -17,18 +17,17 @@ var (
 // linearizeCrashes records histories that run on through crashes. Besides what Crashes
 // checks this shows that nothing was answered on the strength of a write that was not
 // durable yet: a check that saw an import which the crash then undid fits no order.
-func linearizeCrashes(tb testing.TB, h Harness, histories, crashes int, seed uint64) {
+func linearizeCrashes(tb testing.TB, h Harness, histories, crashes int, w Workload) {
 	tb.Helper()
-	w := DefaultWorkload(seed)
 	w.Clients = 6 // every crash leaves a call of unknown fate for each, which makes verifying dearer
 	var total Counts
 	for range histories {
 		inst := h.Open(tb)
 		history := NewHistory(w)
 		for n := range crashes {
-			recordUntilCrash(tb, inst, history, (17*n+int(w.Seed%97))%(w.Clients*w.Calls))
+			recordUntilCrash(tb, inst, history, w, (17*n+int(w.Seed%97))%(w.Clients*w.Calls))
 		}
-		history.Record(tb.Context(), StoreTarget(inst.Store(), mainApp))
+		history.Record(tb.Context(), w.target(inst.Store()))
 		for _, err := range history.errs {
 			if !errors.Is(err, errCrashed) && !errors.Is(err, errNotCalled) {
 				tb.Fatalf("seed %d: a call failed: %v", w.Seed, err)
@@ -47,11 +46,11 @@ func linearizeCrashes(tb testing.TB, h Harness, histories, crashes int, seed uin
 }
 
 // recordUntilCrash records calls and crashes the store once some are answered.
-func recordUntilCrash(tb testing.TB, inst Instance, history *History, answers int) {
+func recordUntilCrash(tb testing.TB, inst Instance, history *History, w Workload, answers int) {
 	tb.Helper()
 	f := newFuse(answers)
 	done := make(chan struct{})
-	target := fusedTarget{StoreTarget(inst.Store(), mainApp), f}
+	target := fusedTarget{w.target(inst.Store()), f}
 	go func() {
 		defer close(done)
 		defer f.trip() // should the calls end too early

@@ -32,6 +32,8 @@ type faults struct {
 	early  bool // reads see what is not durable yet
 	half   bool // a crash leaves half of the batches under way
 	ids    bool // TinyIDs begin anew
+	free   bool // TinyIDs that were restored do not last
+	torn   bool // a batch that is given up leaves half
 }
 
 // replay makes the store that a log describes.
@@ -80,10 +82,13 @@ func (j *journal) left() []write {
 }
 
 func (j *journal) Import(ctx context.Context, app account.SDKAppID, b account.Batch) (got []account.Imported, err error) {
-	b.Entries = slices.Clone(b.Entries)
+	b.Entries, b.Restore = slices.Clone(b.Entries), slices.Clone(b.Restore)
+	part := b
+	part.Entries, part.Restore = b.Entries[:len(b.Entries)/2], b.Restore[:len(b.Restore)/2]
+	if j.faults.torn && j.tears(ctx, app, part) {
+		return nil, ctx.Err()
+	}
 	if j.faults.half {
-		part := b
-		part.Entries = b.Entries[:len(b.Entries)/2]
 		half := write(func(st store.Store) { _, _ = st.Import(context.Background(), app, part) })
 		j.mu.Lock()
 		j.halves[&half] = true
@@ -99,10 +104,29 @@ func (j *journal) Import(ctx context.Context, app account.SDKAppID, b account.Ba
 		if st == j.Store {
 			got, err = st.Import(ctx, app, b)
 		} else if err == nil {
-			_, _ = st.Import(context.Background(), app, b)
+			again := b
+			if j.faults.free {
+				again.Restore = nil
+			}
+			_, _ = st.Import(context.Background(), app, again)
 		}
 	})
 	return got, err
+}
+
+// tears imports half of a long batch and reports whether it was given up meanwhile.
+func (j *journal) tears(ctx context.Context, app account.SDKAppID, half account.Batch) bool {
+	if len(half.Entries) < longSize/2 || ctx.Err() != nil {
+		return false
+	}
+	j.do(func(st store.Store) { _, _ = st.Import(context.Background(), app, half) })
+	for range 1 << 16 {
+		if ctx.Err() != nil {
+			return true
+		}
+		runtime.Gosched()
+	}
+	return false
 }
 
 func (j *journal) Delete(ctx context.Context, app account.SDKAppID, ids []account.UserID, at int64) (got []bool, err error) {
@@ -163,16 +187,20 @@ func journalHarness(f faults) Harness {
 	return Harness{Open: func(testing.TB) Instance { return &disk{replay(f, nil)} }}
 }
 
-func TestLastingStore(t *testing.T) { Run(t, journalHarness(faults{})) }
+func TestLastingStore(t *testing.T) { runLasting(t, journalHarness(faults{})) }
 
 func TestCrashKillsMutants(t *testing.T) {
 	plain := func(tb testing.TB, h Harness) { Crashes(tb, h, 12, 1) }
-	linear := func(tb testing.TB, h Harness) { linearizeCrashes(tb, h, 8, 3, 1) }
+	linear := func(tb testing.TB, h Harness) { linearizeCrashes(tb, h, 8, 3, DefaultWorkload(1)) }
 	reopened := func(tb testing.TB, h Harness) {
 		for _, tc := range reopenCases(1) {
-			tc.run(newClient(tb, h))
+			if !tb.Failed() {
+				tc.run(newClient(tb, h))
+			}
 		}
 	}
+	abandoned := func(tb testing.TB, h Harness) { abandonLong(newClient(tb, h), 1) }
+	long := func(tb testing.TB, h Harness) { crashLong(tb, h, 6, 1) }
 	for name, tt := range map[string]struct {
 		faults faults
 		test   func(tb testing.TB, h Harness)
@@ -181,6 +209,11 @@ func TestCrashKillsMutants(t *testing.T) {
 		"the last answered writes are lost, linear":   {faults{forget: 3}, linear},
 		"the last writes are lost at a clean close":   {faults{forget: 1}, reopened},
 		"half of an unanswered batch is left":         {faults{half: true}, plain},
+		"half of an unanswered long batch is left":    {faults{half: true}, long},
+		"the last answered long batches are lost":     {faults{forget: 20}, long},
+		"restored TinyIDs do not last":                {faults{free: true}, reopened},
+		"restored TinyIDs do not outlast a crash":     {faults{free: true}, plain},
+		"a long batch that is given up leaves half":   {faults{torn: true}, abandoned},
 		"TinyIDs begin anew after a crash":            {faults{ids: true}, plain},
 		"TinyIDs begin anew after a clean close":      {faults{ids: true}, reopened},
 		"reads are answered from what is not durable": {faults{early: true}, linear},

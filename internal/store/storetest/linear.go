@@ -80,6 +80,8 @@ type Workload struct {
 	// they start.
 	Abandon int
 	Blind   Blind
+
+	long bool // of the suite's own: some imports are long batches
 }
 
 // Blind says what a Target does not show, so that it is not checked.

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,11 +33,13 @@ func Model(tb testing.TB, h Harness) {
 		sequence++
 		m := &machine{
 			inst: inst, naive: newNaive(), twins: newTwins(),
-			apps: []account.SDKAppID{2 * sequence, 2*sequence + 1},
+			apps:  []account.SDKAppID{2 * sequence, 2*sequence + 1},
+			fresh: freshTinyIDs(rand.New(rand.NewPCG(uint64(sequence), 0)), 6),
 		}
 		actions := map[string]func(*rapid.T){
 			"Import": m.importBatch, "Import too": m.importBatch, "Import as well": m.importBatch, // likelier
-			"Check": m.check, "Get": m.get, "Delete": m.del, "Delete too": m.del,
+			"Import long": m.importLong,
+			"Check":       m.check, "Get": m.get, "Delete": m.del, "Delete too": m.del,
 			"Kick": m.kick, "SetProfile": m.setProfile, "List": m.list, "Count": m.count,
 			"": m.compareAll, // after every step
 		}
@@ -57,6 +61,7 @@ type machine struct {
 	naive *naive
 	twins twins
 	apps  []account.SDKAppID
+	fresh []account.TinyID // to restore accounts with; no other sequence has them
 }
 
 func (m *machine) store() store.Store { return m.inst.Store() }
@@ -73,15 +78,74 @@ func (m *machine) importBatch(rt *rapid.T) {
 	for _, id := range drawDistinct(rt) {
 		b.Entries = append(b.Entries, account.Entry{UserID: id, Nick: text.Draw(rt, "nick"), FaceURL: text.Draw(rt, "face")})
 	}
-	want, fits := m.naive.importBatch(app, b)
+	b.Fill = rapid.Bool().Draw(rt, "fill")
+	b.Restore = m.drawRestore(rt, app, b.Entries)
+	m.agreeOnImport(rt, app, b)
+}
+
+// importLong is an import of many names around and between those that the other calls use.
+func (m *machine) importLong(rt *rapid.T) {
+	for range 6 { // it is dearer than all the other calls of a sequence together
+		if !rapid.Bool().Draw(rt, "really") {
+			return
+		}
+	}
+	app := m.drawApp(rt)
+	b := account.Batch{At: drawTime(rt), TinyIDs: rapid.Bool().Draw(rt, "TinyIDs"), HeldSince: rapid.Int64Range(0, 5).Draw(rt, "held since")}
+	for _, id := range drawDistinct(rt) {
+		b.Entries = append(b.Entries, account.Entry{UserID: id, Nick: rapid.SampledFrom([]string{"", "x"}).Draw(rt, "nick")})
+	}
+	for i := range longSize {
+		b.Entries = append(b.Entries, account.Entry{UserID: account.UserID(fmt.Sprintf("aa%05d", i))})
+	}
+	slices.SortFunc(b.Entries, byName)
+	m.agreeOnImport(rt, app, b)
+}
+
+func (m *machine) agreeOnImport(rt *rapid.T, app account.SDKAppID, b account.Batch) {
 	got, err := m.store().Import(rt.Context(), app, b)
+	own := b
+	own.Restore = m.twins.resolve(b.Restore)
+	want, fits := m.naive.importBatch(app, own, m.twins.doubts(b, got))
 	if !fits {
 		if !errors.Is(err, account.ErrQuota) {
-			rt.Fatalf("Import(%d, %+v) gave %+v, %v; want ErrQuota", app, b, got, err)
+			rt.Fatalf("Import(%d, %s) gave %+v, %v; want ErrQuota", app, brief(b), got, err)
 		}
 		return
 	}
-	agree(rt, "Import", err, got, m.twins.imported(want, got, b.TinyIDs))
+	if err == nil {
+		want = m.twins.imported(want, got, b.TinyIDs)
+	}
+	agreeOnEach(rt, "Import", err, got, want)
+}
+
+// drawRestore draws what entries bring along: TinyIDs that are new, that accounts have or
+// had, and that the sequence may give next.
+func (m *machine) drawRestore(rt *rapid.T, app account.SDKAppID, es []account.Entry) []account.Restore {
+	if rapid.Bool().Draw(rt, "no restore") {
+		return nil
+	}
+	out := make([]account.Restore, len(es))
+	for i, e := range es {
+		out[i] = account.Restore{
+			Created:   rapid.SampledFrom([]int64{0, 0, 1, 7}).Draw(rt, "created"),
+			ValidFrom: rapid.SampledFrom([]int64{0, 0, 1, 3, 5}).Draw(rt, "valid from"),
+		}
+		earlier := account.TinyID(rapid.Uint64Range(0, uint64(m.naive.last)).Draw(rt, "earlier"))
+		switch rapid.SampledFrom([]string{"none", "new", "own", "given", "next"}).Draw(rt, "TinyID") {
+		case "new":
+			out[i].TinyID = rapid.SampledFrom(m.fresh).Draw(rt, "new")
+		case "own":
+			out[i].TinyID = m.twins.real[m.naive.live[place{app, e.UserID}].TinyID]
+		case "given":
+			out[i].TinyID = m.twins.real[earlier]
+		case "next":
+			if real := m.twins.real[earlier]; real != 0 && real < account.MaxTinyID {
+				out[i].TinyID = real + 1
+			}
+		}
+	}
+	return out
 }
 
 func (m *machine) check(rt *rapid.T) {
@@ -163,6 +227,16 @@ func drawDistinct(rt *rapid.T) []account.UserID {
 func drawAny(rt *rapid.T) []account.UserID {
 	pool := slices.Concat(modelNames, []account.UserID{"", "ab\x00", "never"})
 	return rapid.SliceOfN(rapid.SampledFrom(pool), 0, 8).Draw(rt, "names")
+}
+
+// agreeOnEach is agree for slices that may be very long.
+func agreeOnEach[T any](rt *rapid.T, op string, err error, got, want []T) {
+	if err != nil {
+		rt.Fatalf("%s: %v", op, err)
+	}
+	if diff := differences(want, got); diff != "" {
+		rt.Fatalf("%s disagrees with the model (-want +got):\n%s", op, diff)
+	}
 }
 
 // agree demands that a call succeeded with the answer of the naive model.

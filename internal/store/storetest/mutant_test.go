@@ -27,7 +27,7 @@ func TestBasicKillsMutants(t *testing.T) {
 	if killedBy(t, basicCases(), func(*bent) {}) {
 		t.Fatal("the right store is killed")
 	}
-	for _, m := range slices.Concat(importMutants(), quotaMutants(), deleteMutants(), profileMutants(), readMutants(), callMutants()) {
+	for _, m := range slices.Concat(importMutants(), quotaMutants(), fillMutants(), restoreMutants(), reuseMutants(), deleteMutants(), profileMutants(), readMutants(), callMutants()) {
 		t.Run(m.name, func(t *testing.T) {
 			if !killedBy(t, basicCases(), m.bend) {
 				t.Error("no basic case fails")
@@ -53,7 +53,7 @@ func TestModelKillsMutants(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = flag.Set(name, old) })
 	}
-	for _, m := range slices.Concat(importMutants(), quotaMutants(), deleteMutants(), profileMutants()) {
+	for _, m := range slices.Concat(importMutants(), quotaMutants(), fillMutants(), restoreMutants(), reuseMutants(), deleteMutants(), profileMutants()) {
 		t.Run(m.name, func(t *testing.T) {
 			if !fails(t, func(tb testing.TB) { Model(tb, bentHarness(m.bend)) }) {
 				t.Error("the model agrees")

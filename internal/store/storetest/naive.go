@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,11 +13,13 @@ import (
 // none of a store's concerns and another shape than memstore on purpose: two plain maps
 // of immutable values, so that a copy of the maps is a snapshot.
 //
-// Its TinyIDs are its own, 1, 2, 3…; twins matches them with those of a store.
+// The TinyIDs that it gives are its own, 1, 2, 3…; twins matches them with those of a
+// store. Those of restored accounts are as they are.
 type naive struct {
-	live map[place]account.Account
-	dead map[place]tomb
-	last account.TinyID
+	live     map[place]account.Account
+	dead     map[place]tomb
+	last     account.TinyID
+	restored map[account.TinyID]bool // given to whatever account
 }
 
 // place is where a name stands: the same name in two Apps is two.
@@ -29,34 +32,47 @@ type place struct {
 type tomb struct{ validFrom, deletedAt int64 }
 
 func newNaive() *naive {
-	return &naive{live: make(map[place]account.Account), dead: make(map[place]tomb)}
+	return &naive{
+		live: make(map[place]account.Account), dead: make(map[place]tomb), restored: make(map[account.TinyID]bool),
+	}
 }
 
 // clone returns a naive that goes its own way from here.
 func (n *naive) clone() *naive {
-	return &naive{live: maps.Clone(n.live), dead: maps.Clone(n.dead), last: n.last}
+	return &naive{live: maps.Clone(n.live), dead: maps.Clone(n.dead), last: n.last, restored: maps.Clone(n.restored)}
 }
 
 // importBatch returns false, having changed nothing, if the quota does not suffice. The
-// TinyID of an account that existed is given whether or not the batch asks for it.
-func (n *naive) importBatch(app account.SDKAppID, b account.Batch) ([]account.Imported, bool) {
-	next := n.clone()
+// TinyID of an account that existed is given whether or not the batch asks for it. A
+// TinyID in b.Restore that the naive has given must be the naive's own. doubted holds
+// others that the store took as given because it did not know; nil if there are none.
+func (n *naive) importBatch(app account.SDKAppID, b account.Batch, doubted map[account.TinyID]bool) ([]account.Imported, bool) {
+	next, room := n, int64(math.MaxInt64)
+	if b.Quota > 0 {
+		next, room = n.clone(), b.Quota-n.count(app)
+	}
 	out := make([]account.Imported, 0, len(b.Entries))
 	created := false
-	for _, e := range b.Entries {
-		im := next.importEntry(place{app, e.UserID}, e, b)
-		created = created || im.Status == account.Created
+	for i, e := range b.Entries {
+		im := next.importEntry(place{app, e.UserID}, e, b, restoreOf(b, i), room, doubted)
+		if im.Status == account.Created {
+			created = true
+			room--
+		}
 		out = append(out, im)
 	}
-	if created && b.Quota > 0 && next.count(app) > b.Quota {
+	if created && room < 0 {
 		return nil, false
 	}
 	*n = *next
 	return out, true
 }
 
-func (n *naive) importEntry(at place, e account.Entry, b account.Batch) account.Imported {
+func (n *naive) importEntry(at place, e account.Entry, b account.Batch, r account.Restore, room int64, doubted map[account.TinyID]bool) account.Imported {
 	if a, ok := n.live[at]; ok {
+		if r.TinyID > 0 && r.TinyID != a.TinyID {
+			return account.Imported{Status: account.Taken}
+		}
 		was := a
 		if e.Nick != "" {
 			a.Profile.Nick = e.Nick
@@ -74,13 +90,28 @@ func (n *naive) importEntry(at place, e account.Entry, b account.Batch) account.
 	if buried && b.HeldSince > 0 && grave.deletedAt >= b.HeldSince {
 		return account.Imported{Status: account.Held}
 	}
-	n.last++
-	n.live[at] = account.Account{
-		UserID: e.UserID, TinyID: n.last, Created: b.At, ValidFrom: grave.validFrom,
+	if b.Fill && room <= 0 {
+		return account.Imported{Status: account.OverQuota}
+	}
+	a := account.Account{
+		UserID: e.UserID, TinyID: r.TinyID, Created: r.Created, ValidFrom: max(grave.validFrom, r.ValidFrom),
 		Profile: account.Profile{Nick: e.Nick, FaceURL: e.FaceURL},
 	}
+	if a.Created == 0 {
+		a.Created = b.At
+	}
+	switch {
+	case a.TinyID == 0:
+		n.last++
+		a.TinyID = n.last
+	case a.TinyID < account.FirstTinyID || n.restored[a.TinyID] || doubted[a.TinyID]:
+		return account.Imported{Status: account.Taken}
+	default:
+		n.restored[a.TinyID] = true
+	}
+	n.live[at] = a
 	delete(n.dead, at)
-	return account.Imported{Status: account.Created, TinyID: n.last, ValidFrom: grave.validFrom}
+	return account.Imported{Status: account.Created, TinyID: a.TinyID, ValidFrom: a.ValidFrom}
 }
 
 func (n *naive) check(app account.SDKAppID, ids []account.UserID) []bool {
@@ -192,7 +223,7 @@ func (t twins) translate(want, got account.TinyID) account.TinyID {
 	if real, known := t.real[want]; known {
 		return real
 	}
-	if got == 0 || t.taken[got] {
+	if got == 0 || t.taken[got] || want >= account.FirstTinyID && got != want {
 		return account.FirstTinyID - 1 // what no store may give
 	}
 	t.real[want], t.taken[got] = got, true
@@ -219,5 +250,68 @@ func (t twins) imported(want, got []account.Imported, asked bool) []account.Impo
 		}
 		out[i].TinyID = t.translate(want[i].TinyID, got[i].TinyID)
 	}
+	return out
+}
+
+// resolve returns rs with the naive's TinyIDs in the place of their twins.
+func (t twins) resolve(rs []account.Restore) []account.Restore {
+	if len(rs) == 0 {
+		return rs
+	}
+	own := make(map[account.TinyID]account.TinyID, len(t.real))
+	for n, real := range t.real {
+		own[real] = n
+	}
+	out := slices.Clone(rs)
+	for i, r := range rs {
+		if n, known := own[r.TinyID]; known {
+			out[i].TinyID = n
+		}
+	}
+	return out
+}
+
+// doubtful is how near to a TinyID of the sequence a store need not know whether a number
+// was given: it may have been lost with the call that it was for.
+const doubtful = 1 << 20
+
+// doubts returns the TinyIDs of b that the store took as given, having answered got, and
+// may have although none of the naive's accounts had them.
+func (t twins) doubts(b account.Batch, got []account.Imported) map[account.TinyID]bool {
+	if len(b.Restore) == 0 || len(got) != len(b.Restore) {
+		return nil
+	}
+	out := make(map[account.TinyID]bool)
+	sequence := t.sequence(b, got)
+	for i, r := range b.Restore {
+		at, _ := slices.BinarySearch(sequence, r.TinyID-min(r.TinyID, doubtful))
+		near := at < len(sequence) && sequence[at] <= r.TinyID+doubtful
+		if got[i].Status == account.Taken && near && !t.taken[r.TinyID] {
+			out[r.TinyID] = true
+		}
+	}
+	for i, r := range b.Restore {
+		if got[i].Status == account.Created {
+			delete(out, r.TinyID) // it knew at first
+		}
+	}
+	return out
+}
+
+// sequence returns the TinyIDs that the store's sequence gave, those of got included, and
+// the one that it may have begun with, in ascending order.
+func (t twins) sequence(b account.Batch, got []account.Imported) []account.TinyID {
+	out := []account.TinyID{account.FirstTinyID}
+	for n, real := range t.real {
+		if n != real {
+			out = append(out, real)
+		}
+	}
+	for i, im := range got {
+		if im.Status == account.Created && b.Restore[i].TinyID == 0 {
+			out = append(out, im.TinyID)
+		}
+	}
+	slices.Sort(out)
 	return out
 }

@@ -48,6 +48,15 @@ func reopenCases(seed uint64) []testCase {
 			c.wantExactCount(int(c.count()))
 		}},
 		{"abandoned imports are all or nothing", func(c *client) { abandonImports(c, seed) }},
+		{"restored accounts are kept", restoredKept},
+		{"restores into an empty store that was opened before", func(c *client) {
+			c.reopen()
+			b := restoreBatch([]account.UserID{"b", "a"}, account.Restore{TinyID: account.FirstTinyID + 1}, account.Restore{TinyID: account.FirstTinyID})
+			same(c.TB, "statuses", c.statuses(b), []account.Status{account.Created, account.Created})
+		}},
+		{"restores and the sequence do not meet", func(c *client) { restoreAhead(c, seed) }},
+		{"long batches are kept", longKept},
+		{"abandoned long batches are all or nothing", func(c *client) { abandonLong(c, seed) }},
 	}
 }
 
@@ -75,6 +84,115 @@ func everythingKept(c *client) {
 			c.of(app).wantExactCount(n)
 		}
 	}
+}
+
+// restoredKept shows that what was restored is as it was, and that no TinyID is given
+// again, whoever has or had it.
+func restoredKept(c *client) {
+	tiny := c.importIDs(50, "seq", "seq-deleted")
+	c.importBatch(restoreBatch([]account.UserID{"ann", "gone", "high"},
+		account.Restore{TinyID: far(0), Created: 7, ValidFrom: 9}, account.Restore{TinyID: far(1)}, account.Restore{TinyID: account.MaxTinyID}))
+	c.of(7).restoreOne("ann", account.Restore{TinyID: far(2)})
+	c.del(60, "seq-deleted", "gone")
+	before := c.get("ann", "gone", "high", "seq")
+	for round := range 3 {
+		c.reopen()
+		same(c.TB, "accounts", c.get("ann", "gone", "high", "seq"), before)
+		for _, id := range []account.TinyID{far(0), far(1), far(2), account.MaxTinyID, tiny[0], tiny[1]} {
+			for _, name := range []account.UserID{"new", "gone"} {
+				same(c.TB, fmt.Sprintf("status of %q with %d", name, id), c.restoreOne(name, account.Restore{TinyID: id}), account.Taken)
+			}
+		}
+		same(c.TB, "status with its own TinyID", c.restoreOne("ann", account.Restore{TinyID: far(0)}), account.Existed)
+		id := far(10 + round)
+		same(c.TB, "status with a new TinyID", c.restoreOne(account.UserID(fmt.Sprint(round)), account.Restore{TinyID: id}), account.Created)
+		c.importIDs(70, account.UserID(fmt.Sprintf("late%d", round)))
+		c.wantExactCount(3 + 2*(round+1))
+	}
+}
+
+// restoreAhead restores accounts with numbers that the sequence would come to soon, opens
+// the store again and lets the sequence go on. The client sees a TinyID that comes twice.
+func restoreAhead(c *client, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	names := longNames(0, 4*longSize)
+	for round := range 4 {
+		tiny := c.importIDs(50, account.UserID(fmt.Sprintf("a%d", round)))[0]
+		b := restoreBatch(nil)
+		for i := range 200 {
+			id := tiny + 1 + account.TinyID(rng.Int64N(1<<rng.IntN(18)))
+			b.Entries = append(b.Entries, account.Entry{UserID: account.UserID(fmt.Sprintf("r%d-%d", round, i))})
+			b.Restore = append(b.Restore, account.Restore{TinyID: min(id, account.MaxTinyID)})
+		}
+		c.importBatch(b) // the store need not know whether they were given
+		c.reopen()
+		c.importIDs(60, names[round*longSize:][:longSize]...)
+	}
+	c.wantExactCount(int(c.count()))
+}
+
+// longKept opens the store again between long batches and single changes.
+func longKept(c *client) {
+	p := newPair(c)
+	names := longNames(0, 2*longSize)
+	for round := range 3 {
+		ids := names[round*longSize/2:][:longSize]
+		b := account.Batch{Entries: entries(ids...), At: 50}
+		b.Entries[longSize/3].Nick = "n"
+		p.importBoth(b)
+		if round == 1 {
+			p.reopen()
+		}
+		p.delBoth(60, ids[0], ids[longSize/2+round], names[longSize-5])
+		p.kickBoth(ids[7], int64(70+round))
+		p.reopen()
+		p.compare()
+	}
+	p.importBoth(account.Batch{Entries: entries(names...), At: 80, HeldSince: 60})
+	p.importBoth(account.Batch{Entries: entries(names...), At: 80})
+	p.reopen()
+	p.compare()
+}
+
+// abandonLong cancels long batches while they are under way. After a reopen, which waits
+// for them, each must be there as a whole or not at all.
+func abandonLong(c *client, seed uint64) {
+	const workers, batches = 2, 4
+	acknowledged := make([][batches]bool, workers)
+	names := longNames(0, workers*batches*longSize)
+	batch := func(w, n int) []account.UserID { return names[(w*batches+n)*longSize:][:longSize] }
+	c.together(workers, func(w int) error {
+		rng := rand.New(rand.NewPCG(seed, uint64(w)))
+		for n := range batches {
+			ctx, cancel := context.WithCancel(c.Context())
+			go cancelAfter(rng.Int64N(1<<rng.IntN(20)), cancel)
+			_, err := c.store().Import(ctx, c.app, account.Batch{Entries: entries(batch(w, n)...), At: 50})
+			cancel()
+			if err != nil && !errors.Is(err, context.Canceled) {
+				return err
+			}
+			acknowledged[w][n] = err == nil
+		}
+		return nil
+	})
+	c.reopen()
+	total := 0
+	for w := range workers {
+		for n := range batches {
+			there := 0
+			for _, found := range c.check(batch(w, n)...) {
+				if found {
+					there++
+				}
+			}
+			if there != longSize && (there > 0 || acknowledged[w][n]) {
+				c.Errorf("of batch %d of worker %d are %d accounts there, want %d (acknowledged: %v)", n, w, there, longSize, acknowledged[w][n])
+			}
+			total += there
+		}
+	}
+	c.Logf("%d of %d long batches had their effect", total/longSize, workers*batches)
+	same(c.TB, "count", c.count(), int64(total))
 }
 
 // abandonImports cancels imports while they are under way. After a reopen, which waits

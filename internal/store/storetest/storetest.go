@@ -10,6 +10,7 @@ package storetest
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/muster-im/muster/internal/store"
@@ -57,14 +58,25 @@ type Unsupported struct {
 
 // Run runs the whole suite, each tier as a subtest.
 func Run(t *testing.T, h Harness) {
-	t.Run("Basic", func(t *testing.T) { runCases(t, h, basicCases()) })
+	runStanding(t, h)
+	runLasting(t, h)
+}
+
+// runStanding runs the tiers in which a store stays open.
+func runStanding(t *testing.T, h Harness) {
+	t.Run("Basic", func(t *testing.T) { runCases(t, h, slices.Concat(basicCases(), longCases(h.seed(t)))) })
 	t.Run("Concurrent", func(t *testing.T) { runCases(t, h, concurrentCases(h.seed(t))) })
 	t.Run("Linearizable", func(t *testing.T) {
 		w := DefaultWorkload(h.seed(t))
 		t.Run("AllAnswered", func(t *testing.T) { Linearize(t, h, 8, w) })
 		w.Abandon = 10
 		t.Run("SomeAbandoned", func(t *testing.T) { Linearize(t, h, 8, w) })
+		t.Run("LongBatches", func(t *testing.T) { linearizeLong(t, h, w) })
 	})
+}
+
+// runLasting runs those in which it is opened again, if it can be.
+func runLasting(t *testing.T, h Harness) {
 	t.Run("Model", func(t *testing.T) { Model(t, h) })
 	t.Run("Reopen", func(t *testing.T) {
 		skipIf(t, h.Unsupported.Reopen)
@@ -74,7 +86,9 @@ func Run(t *testing.T, h Harness) {
 		skipIf(t, h.Unsupported.Crash)
 		seed := h.seed(t)
 		t.Run("Acknowledged", func(t *testing.T) { Crashes(t, h, 6, seed) })
-		t.Run("Linearizable", func(t *testing.T) { linearizeCrashes(t, h, 4, 3, seed) })
+		t.Run("Linearizable", func(t *testing.T) { linearizeCrashes(t, h, 4, 3, DefaultWorkload(seed)) })
+		t.Run("LongBatches", func(t *testing.T) { crashLong(t, h, 4, seed) })
+		t.Run("LinearizableLongBatches", func(t *testing.T) { linearizeCrashes(t, h, 1, 3, longWorkload(seed)) })
 	})
 }
 
