@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -32,10 +35,16 @@ func TestMain(m *testing.M) {
 //
 //	status N muster ARGS…   run muster, which must end with exit status N
 //	start NAME ARGS…        run muster in the background until it listens; sets $REST and $OPS
-//	signal NAME [SIGNAL]    send it SIGTERM or SIGHUP, INT or KILL; but for HUP wait for its end, which
-//	                        must be a good one unless it was killed
+//	launch NAME ARGS…       run muster in the background
+//	signal NAME [SIGNAL [N]]
+//	                        send it SIGTERM or SIGHUP, INT or KILL; but for HUP wait for its end, which
+//	                        must be a good one unless it was killed, or have the exit status N
 //	await NAME TEXT         wait until it prints a line with the text; what it printed goes to NAME.stdout
 //	garble FILE             overwrite the middle of the file, which may be a pattern
+//	write FILE TEXT [N]     write the text, in which \n and the like mean what they do in Go; with N
+//	                        write it so often, with a number from 1 for %d
+//	pack FILE               write FILE.gz and FILE.zst
+//	cut FILE N              cut N bytes off its end
 //
 // and the program httpget URL.
 func TestScripts(t *testing.T) {
@@ -55,7 +64,11 @@ func TestScripts(t *testing.T) {
 			"start":  servers.start,
 			"signal": servers.signal,
 			"await":  servers.await,
+			"launch": servers.launch,
 			"garble": garble,
+			"write":  write,
+			"pack":   pack,
+			"cut":    cut,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -106,6 +119,51 @@ func garble(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func write(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: write FILE TEXT [N]")
+	}
+	text, err := strconv.Unquote(`"` + strings.ReplaceAll(args[1], `"`, `\"`) + `"`)
+	ts.Check(err)
+	if len(args) == 3 {
+		n, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		var all strings.Builder
+		for i := range n {
+			all.WriteString(strings.ReplaceAll(text, "%d", strconv.Itoa(i+1)))
+		}
+		text = all.String()
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+func pack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pack FILE")
+	}
+	text := []byte(ts.ReadFile(args[0]))
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write(text)
+	ts.Check(err)
+	ts.Check(z.Close())
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".gz"), packed.Bytes(), 0o600))
+	enc, err := zstd.NewWriter(nil)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".zst"), enc.EncodeAll(text, nil), 0o600))
+}
+
+func cut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE N")
+	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), info.Size()-n))
+}
+
 // servers are the processes that scripts have started and not ended. Scripts run in
 // parallel.
 type servers struct {
@@ -137,10 +195,28 @@ func (s *servers) start(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: start NAME args…")
 	}
+	s.launch(ts, neg, args)
+	line, err := s.find(ts, args[0]).out.ReadString('\n')
+	rest, ops, ok := addresses(line)
+	if err != nil || !ok {
+		ts.Fatalf("it does not listen: %q %v\n%s", line, err, ts.ReadFile(args[0]+".stderr"))
+	}
+	ts.Setenv("REST", rest)
+	ts.Setenv("OPS", ops)
+}
+
+func (s *servers) launch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: launch NAME args…")
+	}
 	program := filepath.Join(strings.Split(ts.Getenv("PATH"), string(filepath.ListSeparator))[0], "muster")
 	cmd := exec.CommandContext(context.Background(), program, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "GORACE=" + gorace}
+	for _, name := range []string{"PATH", "HOME", "GORACE", "MUSTER_URL", "MUSTER_SDKAPPID", "MUSTER_KEY", "MUSTER_ADMIN"} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
 	stderr, err := os.Create(ts.MkAbs(args[0] + ".stderr"))
 	ts.Check(err)
 	cmd.Stderr = stderr
@@ -148,22 +224,12 @@ func (s *servers) start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(cmd.Start())
 	_ = stderr.Close()
-	r := &running{cmd, bufio.NewReader(stdout)}
-	line, err := r.out.ReadString('\n')
-	rest, ops, ok := addresses(line)
-	if err != nil || !ok {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		ts.Fatalf("it does not listen: %q %v\n%s", line, err, ts.ReadFile(args[0]+".stderr"))
-	}
-	ts.Setenv("REST", rest)
-	ts.Setenv("OPS", ops)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.runs == nil {
 		s.runs = make(map[string]*running)
 	}
-	s.runs[key(ts, args[0])] = r
+	s.runs[key(ts, args[0])] = &running{cmd, bufio.NewReader(stdout)}
 }
 
 // addresses reads the line that says that a server is ready.
@@ -174,11 +240,16 @@ func addresses(line string) (rest, ops string, ok bool) {
 
 func (s *servers) signal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
-		ts.Fatalf("usage: signal NAME [SIGNAL]")
+		ts.Fatalf("usage: signal NAME [SIGNAL [N]]")
 	}
-	sig := "TERM"
+	sig, want := "TERM", 0
 	if len(args) > 1 {
 		sig = args[1]
+	}
+	if len(args) > 2 {
+		var err error
+		want, err = strconv.Atoi(args[2])
+		ts.Check(err)
 	}
 	r := s.find(ts, args[0])
 	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP}
@@ -190,7 +261,7 @@ func (s *servers) signal(ts *testscript.TestScript, neg bool, args []string) {
 	delete(s.runs, key(ts, args[0]))
 	s.mu.Unlock()
 	_, _ = io.Copy(io.Discard, r.out) // so that it cannot block on its output
-	if err := r.cmd.Wait(); err != nil && sig != "KILL" {
+	if err := r.cmd.Wait(); r.cmd.ProcessState.ExitCode() != want && sig != "KILL" {
 		ts.Fatalf("it ended with %v\n%s", err, ts.ReadFile(args[0]+".stderr"))
 	}
 }

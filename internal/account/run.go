@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -39,13 +40,18 @@ type RunFailure struct {
 // ImportRun imports a run. It follows the rules of Import, with two differences: new
 // accounts that the quota has no room for fail one by one with 70398, in the order of the
 // entries, and an entry may be restored with the TinyID that it had elsewhere, or fails with
-// 70402 if that cannot be.
+// 70402 if that cannot be. Of entries with the same name the first one's Restore counts; those
+// that ask for another TinyID fail, and all do if the first one's cannot be.
 //
-// On error the run was applied fully or not at all, and repeating it is safe. The run must not be changed until ImportRun returns; if
-// it returns an error, never after that either, since the store may still read it.
+// On error the run was applied fully or not at all, and repeating it is safe. The run must
+// not be changed until ImportRun returns; if it returns an error, never after that either,
+// since the store may still read it.
 func (s *Service) ImportRun(ctx context.Context, p *Policy, r Run) (RunResult, error) {
-	if len(r.Entries) == 0 || len(r.Entries) > MaxRun || r.Restore != nil && len(r.Restore) != len(r.Entries) {
+	if len(r.Entries) == 0 || len(r.Entries) > MaxRun {
 		return RunResult{}, errcode.Newf(errcode.BadParam, "a run has 1 to %d accounts, this one has %d", MaxRun, len(r.Entries))
+	}
+	if r.Restore != nil && len(r.Restore) != len(r.Entries) {
+		return RunResult{}, errcode.Newf(errcode.BadParam, "a run of %d accounts restores %d", len(r.Entries), len(r.Restore))
 	}
 	ctx, cancel := context.WithTimeout(ctx, RunTimeout)
 	defer cancel()
@@ -71,7 +77,8 @@ type runImport struct {
 type sameName struct{ at, n int32 }
 
 // all imports the run as one batch in the order of names, which is what a store is fastest
-// with. Where a quota decides it must do so in the order of the entries.
+// with. Where a quota decides, or who came first to a TinyID, it must be in the order of the
+// entries.
 func (i *runImport) all(ctx context.Context) error {
 	sorted := i.valid()
 	if len(sorted) == 0 {
@@ -79,7 +86,7 @@ func (i *runImport) all(ctx context.Context) error {
 	}
 	sortByName(sorted, i.run.Entries)
 	names := i.group(sorted)
-	if i.policy.Quota > 0 {
+	if i.policy.Quota > 0 || i.run.Restore != nil {
 		slices.SortFunc(names, func(x, y sameName) int { return int(sorted[x.at].pos - sorted[y.at].pos) })
 	}
 	b := i.batch(sorted, names)
@@ -209,7 +216,7 @@ func (i *runImport) note(same []namePos, d Imported) {
 		i.service.revoker.Revoke(i.policy.SDKAppID, i.entry(same[0]).UserID)
 	}
 	for k, p := range same {
-		err := i.storeError(p, d.Status)
+		err := i.storeError(same[0], p, d.Status)
 		status := d.Status
 		if k > 0 {
 			status = Duplicate
@@ -225,15 +232,16 @@ func (i *runImport) note(same []namePos, d Imported) {
 	}
 }
 
-// storeError returns why the store did nothing for an entry, nil if it did.
-func (i *runImport) storeError(p namePos, s Status) *errcode.Error {
+// storeError returns why the store did nothing for an entry, nil if it did. first is the one
+// of its name that the store was asked for.
+func (i *runImport) storeError(first, p namePos, s Status) *errcode.Error {
 	switch s {
 	case Held:
 		return errcode.New(errcode.DeletedRecently)
 	case OverQuota:
 		return errcode.New(errcode.QuotaExceeded)
 	case Taken:
-		return takenError(i.run.Restore[p.pos].TinyID)
+		return takenError(cmp.Or(i.run.Restore[p.pos].TinyID, i.run.Restore[first.pos].TinyID))
 	default:
 		return nil
 	}

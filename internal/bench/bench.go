@@ -136,6 +136,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	o = o.withDefaults()
 	client, err := imclient.New(imclient.Options{
 		BaseURL: o.URL, SDKAppID: o.SDKAppID, Key: o.Key, Admin: o.Admin, Connections: o.Concurrency,
+		Attempts: 1, // what fails is to be counted, and what is repeated would be measured twice
 	})
 	if err != nil {
 		return Result{}, fmt.Errorf("bench: %w", err)

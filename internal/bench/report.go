@@ -48,9 +48,13 @@ type Disk struct {
 
 func newReport(o SuiteOptions) Report {
 	return Report{
-		Machine:  fmt.Sprintf("%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version()),
+		Machine:  thisMachine(),
 		Accounts: o.Accounts,
 	}
+}
+
+func thisMachine() string {
+	return fmt.Sprintf("%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 }
 
 // failures returns the errors of all runs, joined.
@@ -106,13 +110,16 @@ const (
 	nameWidth = 34 // of the longest name of a Metric
 )
 
-// metrics are the figures of a round, in the order in which they are shown.
-var metrics = []struct {
+// figure is a Metric of a kind of round.
+type figure[R any] struct {
 	name   string
 	digits int
 	goal   bound
-	value  func(*Round) float64
-}{
+	value  func(*R) float64
+}
+
+// metrics are the figures of a round, in the order in which they are shown.
+var metrics = []figure[Round]{
 	{"ceiling: import, accounts/s", 0, bound{}, func(r *Round) float64 { return r.Ceiling.AccountsPerSecond }},
 	{"import, accounts/s", 0, bound{}, func(r *Round) float64 { return r.Import.AccountsPerSecond }},
 	{"import / ceiling", 3, bound{"≥", 0.8}, func(r *Round) float64 { return ratio(r.Import, r.Ceiling) }},
@@ -146,26 +153,33 @@ func ratio(a, b Result) float64 {
 
 // Metrics returns the figures of the report: of each round, the median, and the goal.
 func (r Report) Metrics() []Metric {
-	if len(r.Rounds) == 0 {
-		return nil
-	}
-	var out []Metric
-	add := func(name string, digits int, goal bound, values []float64) {
-		m := Metric{Name: name, Rounds: values, Median: median(values), Goal: goal.String(), digits: digits}
-		m.Met = goal.met(m.Median)
-		out = append(out, m)
-	}
-	for _, m := range metrics {
-		values := make([]float64, len(r.Rounds))
-		for i := range r.Rounds {
-			values[i] = m.value(&r.Rounds[i])
-		}
-		add(m.name, m.digits, m.goal, values)
-	}
-	if r.Compacted.Accounts > 0 {
-		add("disk compacted, bytes per account", 1, bound{"≤", 60}, []float64{r.Compacted.PerAccount})
+	out := metricsOf(metrics, r.Rounds)
+	if len(r.Rounds) > 0 && r.Compacted.Accounts > 0 {
+		out = append(out, newMetric("disk compacted, bytes per account", 1, bound{"≤", 60}, []float64{r.Compacted.PerAccount}))
 	}
 	return out
+}
+
+// metricsOf returns the figures of rounds, nil if there are none.
+func metricsOf[R any](figures []figure[R], rounds []R) []Metric {
+	if len(rounds) == 0 {
+		return nil
+	}
+	out := make([]Metric, 0, len(figures)+1)
+	for _, f := range figures {
+		values := make([]float64, len(rounds))
+		for i := range rounds {
+			values[i] = f.value(&rounds[i])
+		}
+		out = append(out, newMetric(f.name, f.digits, f.goal, values))
+	}
+	return out
+}
+
+func newMetric(name string, digits int, goal bound, values []float64) Metric {
+	m := Metric{Name: name, Rounds: values, Median: median(values), Goal: goal.String(), digits: digits}
+	m.Met = goal.met(m.Median)
+	return m
 }
 
 // median returns the middle of values, the mean of the two in the middle if their number
@@ -197,17 +211,22 @@ func (r Report) String() string {
 	fmt.Fprintf(&b, "%s; imports of %s accounts\n", r.Machine, grouped(r.Accounts))
 	fmt.Fprintf(&b, "prepared store: %s accounts in %.1f s (%s accounts/s)\n\n",
 		grouped(r.Prepare.Accounts), r.Prepare.Duration.Seconds(), grouped(int64(r.Prepare.AccountsPerSecond)))
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	writeMetrics(&b, r.Metrics(), len(r.Rounds))
+	return b.String()
+}
+
+// writeMetrics writes the figures of so many rounds as a table.
+func writeMetrics(b *strings.Builder, metrics []Metric, rounds int) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%-*s\t", nameWidth, "metric")
-	for i := range r.Rounds {
+	for i := range rounds {
 		fmt.Fprintf(w, "round %d\t", i+1)
 	}
 	fmt.Fprint(w, "median\tgoal\t\t\n")
-	for _, m := range r.Metrics() {
-		m.write(w, len(r.Rounds))
+	for _, m := range metrics {
+		m.write(w, rounds)
 	}
 	_ = w.Flush() // into memory
-	return b.String()
 }
 
 func (m Metric) write(w *tabwriter.Writer, rounds int) {

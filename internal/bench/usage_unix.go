@@ -4,6 +4,8 @@ package bench
 
 import (
 	"io/fs"
+	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -14,4 +16,16 @@ func allocated(info fs.FileInfo) int64 {
 		return st.Blocks * 512
 	}
 	return info.Size()
+}
+
+// peakOf returns the most memory that a process that has ended ever had, in bytes.
+func peakOf(state *os.ProcessState) int64 {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return usage.Maxrss
+	}
+	return usage.Maxrss << 10
 }

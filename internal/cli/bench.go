@@ -19,16 +19,15 @@ type benchCmd struct {
 	Import  benchImportCmd  `cmd:"" help:"Import new accounts through the REST API and measure it."`
 	Check   benchCheckCmd   `cmd:"" help:"Check accounts that bench import has imported and measure it."`
 	Suite   benchSuiteCmd   `cmd:"" help:"Measure servers that it starts itself against what this machine could do at best."`
+	Bulk    benchBulkCmd    `cmd:"" help:"Measure import and export of a large file, with servers that it starts itself."`
 	Ceiling benchCeilingCmd `cmd:"" hidden:"" help:"Serve what bench suite compares with."`
+	Scan    benchScanCmd    `cmd:"" hidden:"" help:"Read a store by Pebble alone."`
 	Compact benchCompactCmd `cmd:"" hidden:"" help:"Bring a store into its smallest form."`
 }
 
 // target are the flags that say what a benchmark drives and how.
 type target struct {
-	URL      string `name:"url" default:"http://127.0.0.1:8080" placeholder:"URL" env:"MUSTER_URL" help:"The server."`
-	SDKAppID uint64 `name:"sdkappid" required:"" placeholder:"N" env:"MUSTER_SDKAPPID" help:"The App."`
-	Key      secret `name:"key" placeholder:"KEY|@FILE" env:"MUSTER_KEY" help:"A Key of the App, or the file that has it."`
-	Admin    string `name:"admin" default:"administrator" placeholder:"USERID" env:"MUSTER_ADMIN" help:"An admin of the App."`
+	service
 
 	Accounts    int64   `name:"accounts" default:"1000000" placeholder:"N" help:"How many accounts."`
 	From        int64   `name:"from" default:"0" placeholder:"N" help:"The number of the first account."`
@@ -129,6 +128,47 @@ func (c *benchSuiteCmd) Run(ctx context.Context, streams Streams) error {
 		return err
 	}
 	return errors.Join(printResult(streams.Out, c.JSON, report), err)
+}
+
+// benchBulkCmd is muster bench bulk.
+type benchBulkCmd struct {
+	Rounds      int    `name:"rounds" default:"1" placeholder:"N" help:"How often each thing is measured."`
+	Accounts    int64  `name:"accounts" default:"10000000" placeholder:"N" help:"Accounts of the file."`
+	Concurrency int    `name:"concurrency" default:"32" placeholder:"N" help:"Calls under way at a time."`
+	Dir         string `name:"dir" default:"." placeholder:"DIR" help:"Where file and stores are made and removed, on the disk to measure."`
+	JSON        bool   `name:"json" help:"Print JSON."`
+}
+
+// Run measures with this very program.
+func (c *benchBulkCmd) Run(ctx context.Context, streams Streams) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	report, err := bench.Bulk(ctx, bench.BulkOptions{
+		Exe: exe, Rounds: c.Rounds, Accounts: c.Accounts, Concurrency: c.Concurrency, Dir: c.Dir, Log: streams.Err,
+	})
+	if len(report.Rounds) == 0 {
+		return err
+	}
+	return errors.Join(printResult(streams.Out, c.JSON, report), err)
+}
+
+// benchScanCmd is muster bench scan, which bench bulk runs.
+type benchScanCmd struct {
+	Store string `name:"store" required:"" placeholder:"DIR" help:"The directory of the store."`
+	JSON  bool   `name:"json" help:"Print JSON."`
+}
+
+// Run reads the store.
+func (c *benchScanCmd) Run(ctx context.Context, streams Streams) error {
+	n, err := backend.Scan(ctx, store.DSN{Backend: store.Pebble, Dir: c.Store})
+	if err != nil {
+		return err
+	}
+	return printJSON(streams.Out, struct {
+		Rows int64 `json:"rows"`
+	}{n})
 }
 
 // benchCeilingCmd is muster bench ceiling, which bench suite runs.

@@ -26,13 +26,14 @@ const (
 	ExitOK      = 0
 	ExitFailure = 1 // the command could not do what it was asked, or found something wrong
 	ExitUsage   = 2 // the command line or the configuration is wrong
+	ExitStopped = 3 // it was stopped, or had to stop, and can be gone on with where it was
 	ExitStore   = 4 // the store cannot be used: in use, damaged, from a newer version, or it failed
 )
 
 const description = `Muster is a self-hosted account service for instant messaging that speaks Tencent Cloud IM's server REST API.
 
 Exit status: 0 success; 1 failure, or something wrong was found; 2 the command line or the configuration is wrong;
-4 the store cannot be used: in use, damaged, from a newer version, or it failed while in use.`
+3 an import or export stopped and can be gone on with; 4 the store cannot be used: in use, damaged, from a newer version, or it failed while in use.`
 
 // Streams are where a command reads and writes.
 type Streams struct {
@@ -45,6 +46,12 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Serve the REST API."`
 	Dev     devCmd     `cmd:"" help:"Serve with an App and sample accounts made ready, to try things out."`
 	Config  configCmd  `cmd:"" help:"Check or print the settings of a server."`
+	Import  importCmd  `cmd:"" help:"Import the accounts of a file."`
+	Export  exportCmd  `cmd:"" help:"Write all accounts of an App to a file."`
+	Check   checkCmd   `cmd:"" help:"Ask which accounts are imported."`
+	Delete  deleteCmd  `cmd:"" help:"Delete accounts."`
+	Kick    kickCmd    `cmd:"" help:"End the sessions and the UserSigs of accounts."`
+	Status  statusCmd  `cmd:"" help:"Ask for the online status of accounts."`
 	Usersig usersigCmd `cmd:"" help:"Sign, verify or explain a UserSig."`
 	Fsck    fsckCmd    `cmd:"" help:"Check a store that no server has open."`
 	Bench   benchCmd   `cmd:"" help:"Measure a running server, or this machine."`
@@ -125,6 +132,13 @@ func (u *usage) Error() string { return u.err.Error() }
 
 func (u *usage) Unwrap() error { return u.err }
 
+// stoppedError says that a command stopped and can be gone on with.
+type stoppedError struct{ err error }
+
+func (s *stoppedError) Error() string { return s.err.Error() }
+
+func (s *stoppedError) Unwrap() error { return s.err }
+
 // keyText finds what an argument that went astray may have of a Key.
 var keyText = regexp.MustCompile(`(?i)(key)=[^,\s"]+`)
 
@@ -163,6 +177,9 @@ func report(w io.Writer, err error) int {
 	}
 	if isUsage {
 		return ExitUsage
+	}
+	if _, ok := errors.AsType[*stoppedError](err); ok {
+		return ExitStopped
 	}
 	if _, ok := errors.AsType[*backend.Fault](err); ok {
 		return ExitStore

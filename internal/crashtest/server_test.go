@@ -99,7 +99,10 @@ func (s *server) stop(t *testing.T) {
 
 func (s *server) client(t *testing.T) *imclient.Client {
 	t.Helper()
-	c, err := imclient.New(imclient.Options{BaseURL: s.base, SDKAppID: sdkAppID, Key: key, Admin: admin})
+	c, err := imclient.New(imclient.Options{
+		BaseURL: s.base, SDKAppID: sdkAppID, Key: key, Admin: admin,
+		Attempts: 1, // what is in doubt after a kill is for the test to settle
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,9 +50,7 @@ func (h *Handler) readBody(header http.Header, r *http.Request, c *call) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			e := bodyError(c.route.family.badJSON, "it could not be read to its end")
-			e.Err = fmt.Errorf("rest: read body: %w", err)
-			return e
+			return bodyFault(c.route.family.badJSON, err)
 		}
 	}
 }
@@ -65,4 +63,11 @@ func (h *Handler) tooLarge(header http.Header, c *call) error {
 // bodyError says what is wrong with a body as a whole, after the code's own sentence.
 func bodyError(code errcode.Code, what string) *errcode.Error {
 	return errcode.Newf(code, "%s: %s", code.Info(), what)
+}
+
+// bodyFault says that a body could not be read to its end.
+func bodyFault(code errcode.Code, err error) *errcode.Error {
+	e := bodyError(code, "it could not be read to its end")
+	e.Err = fmt.Errorf("rest: read body: %w", err)
+	return e
 }

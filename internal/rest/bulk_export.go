@@ -26,7 +26,7 @@ func (h *Handler) bulkExport(ctx context.Context, s *stream, c *call) (wire.Repl
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	pages := h.readPages(ctx, c.app.SDKAppID, req)
+	pages := h.readPages(ctx, c, req)
 	defer func() {
 		cancel()
 		for range pages { // until the reader has ended
@@ -48,6 +48,9 @@ func (h *Handler) bulkExport(ctx context.Context, s *stream, c *call) (wire.Repl
 		default:
 		}
 	}
+	if err := ctx.Err(); err != nil { // then the pages may have ended too early
+		return reply, errGone(err)
+	}
 	return reply, nil
 }
 
@@ -59,7 +62,7 @@ type page struct {
 
 // readPages reads the accounts that req asks for, one page ahead of its reader, until ctx
 // ends. It closes the channel when it has ended.
-func (h *Handler) readPages(ctx context.Context, app account.SDKAppID, req wire.Export) <-chan page {
+func (h *Handler) readPages(ctx context.Context, c *call, req wire.Export) <-chan page {
 	pages := make(chan page, 1)
 	go func() {
 		defer close(pages)
@@ -69,20 +72,26 @@ func (h *Handler) readPages(ctx context.Context, app account.SDKAppID, req wire.
 			if req.Limit > 0 {
 				size = int(min(left, exportPage))
 			}
-			accounts, err := h.opt.Accounts.List(ctx, app, req.After, size)
-			left -= int64(len(accounts))
+			p := h.readPage(ctx, c, req.After, size)
+			left -= int64(len(p.accounts))
 			select {
-			case pages <- page{accounts, err}:
+			case pages <- p:
 			case <-ctx.Done():
 				return
 			}
-			if err != nil || len(accounts) < size || req.Limit > 0 && left == 0 {
+			if p.err != nil || len(p.accounts) < size || req.Limit > 0 && left == 0 {
 				return
 			}
-			req.After = accounts[len(accounts)-1].UserID
+			req.After = p.accounts[len(p.accounts)-1].UserID
 		}
 	}()
 	return pages
+}
+
+func (h *Handler) readPage(ctx context.Context, c *call, after account.UserID, size int) (p page) {
+	defer h.caught(ctx, c, &p.err)
+	p.accounts, p.err = h.opt.Accounts.List(ctx, c.app.SDKAppID, after, size)
+	return p
 }
 
 func (s *stream) writeAccounts(accounts []account.Account) error {

@@ -4,13 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
-	"runtime/debug"
 
 	"github.com/muster-im/muster/internal/account"
-	"github.com/muster-im/muster/internal/errcode"
 	"github.com/muster-im/muster/internal/wire"
 )
 
@@ -20,8 +16,8 @@ const runsAhead = 2
 
 // bulkImport imports the rows of a body of any length.
 //
-// One goroutine reads the body and gathers rows into runs (rows.go), each run is imported by
-// one of its own, and this one reports them in the order of the body. Each of the three
+// One goroutine reads the body, one gathers its rows into runs (rows.go), each run is
+// imported by one of its own, and this one reports them in the order of the body. Each
 // waits for the next, so that a client which sends faster than the store writes, or which
 // does not take the answer, is slowed down and nothing piles up.
 func (h *Handler) bulkImport(ctx context.Context, s *stream, c *call) (wire.Reply, error) {
@@ -29,10 +25,16 @@ func (h *Handler) bulkImport(ctx context.Context, s *stream, c *call) (wire.Repl
 	if err != nil {
 		return nil, err
 	}
+	if s.request.ProtoMajor < 2 {
+		// The next request would begin with what is left of a body that was not read to its
+		// end, and whether it will be is not known when the header is written.
+		s.w.Header().Set("Connection", "close")
+	}
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	b := &bulkImport{
 		h: h, c: c, stream: s, policy: c.app.Policy(),
 		places: make(chan struct{}, runsAhead), runs: make(chan *run, runsAhead), used: make(chan *run, runsAhead),
@@ -41,19 +43,16 @@ func (h *Handler) bulkImport(ctx context.Context, s *stream, c *call) (wire.Repl
 	body := readBlocks(ctx, s)
 	go func() {
 		defer close(b.runs)
+		defer h.caught(ctx, c, &b.feedErr)
 		b.feedErr = b.feed(ctx, q, body)
 	}()
 	err = b.report()
 	cancel()
-	for range b.runs { // until the feeder has ended
-	}
-	if err = cmp.Or(err, b.feedErr); err != nil {
-		s.abandon()
-	}
-	for range body.ch { // until nobody reads any more
+	for r := range b.runs { // until the feeder has ended, and all that it has begun
+		<-r.done
 	}
 	c.accounts = int(b.count.Rows - q.From)
-	return b.count, err
+	return b.count, cmp.Or(err, b.feedErr)
 }
 
 // bulkImport is one bulk_import under way.
@@ -70,62 +69,54 @@ type bulkImport struct {
 	count   wire.BulkCount
 }
 
-// feed reads the body, gathers its rows into runs and has them imported.
+// feed reads the body, gathers its rows into runs and has them imported. Whatever ends the
+// body: what has been read completely is imported, and it is that of which the client is told.
 func (b *bulkImport) feed(ctx context.Context, q wire.BulkQuery, body *blocks) error {
 	g := gatherer{skip: q.From, keep: q.KeepTinyIDs, next: new(run).begin(0), used: b.used}
 	for {
-		block, err := body.next(g.next.waits())
+		block, err := body.next(ctx, b.stream.stop, g.next.waits(b.stream.now()))
+		idle := errors.Is(err, errIdle)
 		switch {
-		case errors.Is(err, errIdle): // a slow client shall not wait for others of its rows
+		case idle: // a slow client shall not wait for others of its rows
 		case errors.Is(err, io.EOF):
 			g.end()
 			return errors.Join(b.dispatch(ctx, g.take()), g.shortFault())
 		case err != nil:
-			// What has been read completely is imported: it is what the client will be told.
-			return errors.Join(b.dispatch(ctx, g.take()), b.bodyFault(err))
+			return errors.Join(err, b.dispatch(ctx, g.take()))
 		}
 		for g.add(&block) { // the run is full
 			if err := b.dispatch(ctx, g.take()); err != nil {
 				return err
 			}
 		}
-		if err != nil {
+		if idle {
 			if err := b.dispatch(ctx, g.take()); err != nil {
 				return err
 			}
 		}
-		select {
-		case <-b.stream.stop:
-			return errors.Join(b.dispatch(ctx, g.take()), errStopping())
-		default:
-		}
+		g.next.age(b.stream.now())
 	}
 }
 
-func (b *bulkImport) bodyFault(err error) error {
-	e := bodyError(errcode.BadJSON, "it could not be read to its end")
-	e.Err = fmt.Errorf("rest: read body: %w", err)
-	return e
-}
-
-// dispatch starts the import of a run as soon as there is a place for it. Runs in which the
-// order counts, since the last Nick of a name wins and the first TinyID, are alone.
+// dispatch starts the import of a run as soon as there is a place for it. A run is alone
+// where the order of rows counts: the last Nick of a name wins, the first TinyID, and who
+// came first as long as the quota had room.
 func (b *bulkImport) dispatch(ctx context.Context, r *run) error {
 	places := 1
-	if r.ordered {
+	if r.ordered || b.policy.Quota > 0 {
 		places = runsAhead
 	}
 	for range places {
 		select {
 		case b.places <- struct{}{}:
 		case <-ctx.Done():
-			return ctx.Err()
+			return errGone(ctx.Err())
 		}
 	}
 	select {
 	case b.runs <- r:
 	case <-ctx.Done():
-		return ctx.Err()
+		return errGone(ctx.Err())
 	}
 	go func() {
 		defer close(r.done)
@@ -137,16 +128,9 @@ func (b *bulkImport) dispatch(ctx context.Context, r *run) error {
 	return nil
 }
 
-// importRun imports one run. A panic becomes an internal error, as in every command.
+// importRun imports one run.
 func (b *bulkImport) importRun(ctx context.Context, r *run) (result account.RunResult, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			b.h.opt.Logger.LogAttrs(ctx, slog.LevelError, "panic",
-				slog.String("command", b.c.route.name), slog.String("request_id", b.c.id),
-				slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
-			err = errcode.New(errcode.Internal)
-		}
-	}()
+	defer b.h.caught(ctx, b.c, &err)
 	if len(r.entries) == 0 {
 		return account.RunResult{}, nil
 	}

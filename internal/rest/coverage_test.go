@@ -13,7 +13,6 @@ import (
 
 // unreachable are the codes of the table that no command here can answer, and why.
 var unreachable = map[errcode.Code]string{
-	errcode.NotAdmin:           "every service there is has its own code for a caller who is no admin",
 	errcode.ProfileReadOnlyTag: "every caller of the REST API is an admin, who may write every tag",
 }
 
@@ -64,6 +63,13 @@ var own = map[string][]errcode.Code{
 	"profile/portrait_get": {
 		0, errcode.ProfileBadParam, errcode.ProfileNoTarget, errcode.ProfileNoAccount, errcode.ProfileNotAdmin,
 		errcode.ProfileInternal, errcode.ProfileUnknownTag, errcode.StoreTimeout, errcode.Busy,
+	},
+	"muster/bulk_import": {
+		0, errcode.BadJSON, errcode.NotAdmin, errcode.UserIDNotString, errcode.BadParam, errcode.ProfileTooLong,
+		errcode.QuotaExceeded, errcode.DeletedRecently, errcode.StoreTimeout, errcode.Busy, errcode.Internal,
+	},
+	"muster/bulk_export": {
+		0, errcode.BadJSON, errcode.NotAdmin, errcode.BadParam, errcode.StoreTimeout, errcode.Busy, errcode.Internal,
 	},
 }
 
@@ -123,9 +129,12 @@ func shownCodes(t *testing.T) map[string]codeSet {
 				if shown[command] == nil {
 					shown[command] = codeSet{}
 				}
-				_, body, _ := strings.Cut(s.text, "\n\n")
+				head, body, _ := strings.Cut(s.text, "\n\n")
 				if body == "" { // HEAD and OPTIONS
 					continue
+				}
+				if strings.Contains(head, ndjson) {
+					body = collectLines(t, shown[command], body)
 				}
 				collect(t, shown[command], body)
 			}
@@ -142,6 +151,29 @@ func commandOf(request string) string {
 		return path
 	}
 	return path[:end]
+}
+
+// collectLines notes the codes of the lines of a stream, and returns the last of them.
+func collectLines(t *testing.T, codes codeSet, body string) (last string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
+	last = lines[len(lines)-1]
+	for _, line := range lines[:len(lines)-1] {
+		var l struct {
+			UserID       *string
+			Progress     *struct{ Rows *int64 }
+			ActionStatus *string
+			ResultCode   errcode.Code
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if (l.UserID == nil) == (l.Progress == nil) || l.ActionStatus != nil {
+			t.Errorf("before the end stands %s", line)
+		}
+		codes[l.ResultCode] = true
+	}
+	return last
 }
 
 // collect notes the codes of one response and of its items.

@@ -18,7 +18,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/muster-im/muster/internal/app"
+	"github.com/muster-im/muster/internal/limit"
 )
+
+// ndjson is the Content-Type of an answer that is a stream of lines.
+const ndjson = "application/x-ndjson"
 
 var update = flag.Bool("update", false, "write the responses of the golden files anew")
 
@@ -32,7 +36,7 @@ var update = flag.Bool("update", false, "write the responses of the golden files
 //
 // Requests and setups are templates: {{auth}} is a valid query, {{sig "id" "option=…"}} a
 // UserSig (see world.sign), {{key}} the App's Key, {{list 101 `"n%d"`}} a list without its
-// brackets, {{repeat 33 "x"}} a long text.
+// brackets, {{repeat 33 "x"}} a long text, {{"\xff"}} what no text file should hold.
 func TestGolden(t *testing.T) {
 	for _, path := range goldenFiles(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
@@ -103,10 +107,12 @@ func runSetup(t *testing.T, w *world, words []string) {
 	case "store": // how the store fails from now on; "works" is not at all
 		w.store.mode = strings.TrimPrefix(args[0], "works")
 	case "gate": // "full" takes the only place, "free" gives it back
-		if args[0] == "full" {
-			w.gate.Enter()
+		occupy(w.gate, args[0])
+	case "streams": // likewise, for bulk streams; "stop" ends them for good
+		if args[0] == "stop" {
+			w.handler.StopStreams()
 		} else {
-			w.gate.Leave()
+			occupy(w.streams, args[0])
 		}
 	case "wait":
 		d, err := time.ParseDuration(args[0])
@@ -116,6 +122,14 @@ func runSetup(t *testing.T, w *world, words []string) {
 		w.clock.advance(d)
 	default:
 		t.Fatalf("unknown setup %q", verb)
+	}
+}
+
+func occupy(g *limit.Gate, how string) {
+	if how == "full" {
+		g.Enter()
+	} else {
+		g.Leave()
 	}
 }
 
@@ -182,14 +196,20 @@ func answer(t *testing.T, w *world, r *http.Request) string {
 		header.Del(name)
 	}
 	if rec.Body.Len() > 0 {
-		if got, want := header.Get("Content-Length"), strconv.Itoa(rec.Body.Len()); got != want {
-			t.Errorf("Content-Length: %q, want %q", got, want)
-		}
-		header.Del("Content-Length")
-		if got := header.Get("Content-Type"); got != "application/json" {
+		switch got := header.Get("Content-Type"); got {
+		case "application/json":
+			if got, want := header.Get("Content-Length"), strconv.Itoa(rec.Body.Len()); got != want {
+				t.Errorf("Content-Length: %q, want %q", got, want)
+			}
+			header.Del("Content-Length")
+			header.Del("Content-Type")
+		case ndjson: // stays, to be shown
+			if !rec.Flushed || !strings.HasSuffix(rec.Body.String(), "}\n") {
+				t.Errorf("a stream that was not flushed, or does not end with a line: %q", rec.Body)
+			}
+		default:
 			t.Errorf("Content-Type: %q", got)
 		}
-		header.Del("Content-Type")
 		if header.Get("X-Request-Id") == "" {
 			t.Error("no X-Request-Id")
 		}
@@ -206,7 +226,7 @@ func answer(t *testing.T, w *world, r *http.Request) string {
 		fmt.Fprintf(&out, "%s: %s\n", name, strings.Join(header[name], ", "))
 	}
 	if rec.Body.Len() > 0 {
-		fmt.Fprintf(&out, "\n%s\n", rec.Body)
+		fmt.Fprintf(&out, "\n%s\n", strings.TrimSuffix(rec.Body.String(), "\n"))
 	}
 	return out.String()
 }

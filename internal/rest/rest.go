@@ -84,6 +84,9 @@ type Options struct {
 	// Streams bounds the bulk streams under way, each of which needs some 50 MB; nil means
 	// no limit.
 	Streams Gate
+	// StreamStall is how long a bulk stream waits for its client to send or to take
+	// something; 0 means DefaultStreamStall.
+	StreamStall time.Duration
 	// NewRequestID returns the X-Request-Id of the next request; nil means random ones.
 	NewRequestID func() string
 }
@@ -108,6 +111,9 @@ func (o *Options) validate() error {
 	if o.MaxBody < 0 {
 		missing = append(missing, errors.New("rest: options: MaxBody is negative"))
 	}
+	if o.StreamStall < 0 {
+		missing = append(missing, errors.New("rest: options: StreamStall is negative"))
+	}
 	return errors.Join(missing...)
 }
 
@@ -129,6 +135,9 @@ func New(o Options) (*Handler, error) {
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
+	}
+	if o.StreamStall == 0 {
+		o.StreamStall = DefaultStreamStall
 	}
 	if o.NewRequestID == nil {
 		o.NewRequestID = randomID

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"time"
 
@@ -14,12 +15,13 @@ import (
 // Limits of a run. They bound the memory of a stream, and how long an account waits for its
 // run to fill.
 const (
-	runRows     = 160 << 10 // entries
-	runLines    = 1 << 20   // rows, blank ones included
-	runText     = 16 << 20  // bytes of text
-	runFailures = 8 << 10   // rows that cannot be read
-	keepRows    = 4 << 10   // entries of a run that is restored entry by entry
-	runWait     = 200 * time.Millisecond
+	runRows     = 160 << 10              // entries
+	runLines    = 1 << 20                // rows, blank ones included
+	runText     = 16 << 20               // bytes of text
+	runFailures = 8 << 10                // rows that cannot be read
+	keepRows    = 4 << 10                // entries of a run that is restored entry by entry
+	runWait     = 200 * time.Millisecond // without another row
+	runAge      = time.Second            // altogether, unless rows come faster than they are gathered
 	blockSize   = 256 << 10
 )
 
@@ -33,6 +35,7 @@ type run struct {
 	endRow   int64 // the number of the last row
 	text     int
 	ordered  bool
+	since    time.Time // about when the first row came
 
 	result account.RunResult
 	err    error
@@ -60,12 +63,19 @@ func (r *run) begin(end int64) *run {
 
 func (r *run) empty() bool { return r.endRow < r.firstRow }
 
+// age notes the time at which the run has begun to wait for more rows.
+func (r *run) age(now time.Time) {
+	if r.since.IsZero() && !r.empty() {
+		r.since = now
+	}
+}
+
 // waits returns for how long more rows may let the run wait; 0 for ever.
-func (r *run) waits() time.Duration {
+func (r *run) waits(now time.Time) time.Duration {
 	if r.empty() {
 		return 0
 	}
-	return runWait
+	return max(1, min(runWait, r.since.Add(runAge).Sub(now)))
 }
 
 func (r *run) full() bool {
@@ -183,12 +193,12 @@ func (g *gatherer) row(line string) {
 	if blank(line) {
 		return
 	}
+	r.text += len(line) // also of a row that fails: its name is kept, and may keep all of it
 	var row wire.Row
 	if err := wire.DecodeRow(line, g.keep, &row); err != nil {
 		r.bad = append(r.bad, rowFailure{r.endRow, row.UserID, errcode.From(err)})
 		return
 	}
-	r.text += len(line)
 	r.entries = append(r.entries, account.Entry{UserID: account.UserID(row.UserID), Nick: row.Nick, FaceURL: row.FaceURL})
 	r.offset = append(r.offset, int32(r.endRow-r.firstRow)) //nolint:gosec // a run has runLines at the most
 	r.ordered = r.ordered || row.Nick != "" || row.FaceURL != "" || g.keep
@@ -215,40 +225,54 @@ type blocks struct {
 // errIdle says that nothing came for a while.
 var errIdle = errors.New("nothing came")
 
-// readBlocks reads a body until its end, an error, or the end of ctx, on a goroutine that
-// ends with the next read after that.
+// readBlocks reads the body of a stream on a goroutine. Once ctx has ended it drops what it
+// reads. It ends with the body, or when the stream's deadline ends it.
 func readBlocks(ctx context.Context, s *stream) *blocks {
 	b := &blocks{ch: make(chan string)}
+	ended := make(chan struct{})
+	s.read = ended
 	go func() {
-		defer close(b.ch)
-		buf := make([]byte, blockSize)
-		for {
-			n, err := s.Read(buf)
-			if n > 0 {
-				select {
-				case b.ch <- string(buf[:n]):
-				case <-ctx.Done():
-					b.err = ctx.Err()
-					return
-				}
-			}
-			if err != nil {
-				b.err = err
-				return
-			}
-		}
+		defer close(ended)
+		b.err = b.read(ctx, s)
+		close(b.ch)
+		_, _ = io.Copy(io.Discard, s)
 	}()
 	return b
 }
 
+func (b *blocks) read(ctx context.Context, s *stream) error {
+	buf := make([]byte, blockSize)
+	for {
+		n, err := s.Read(buf)
+		if n > 0 {
+			select {
+			case b.ch <- string(buf[:n]):
+			case <-ctx.Done():
+				return errGone(ctx.Err())
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return err
+		case err != nil:
+			return bodyFault(errcode.BadJSON, err)
+		}
+	}
+}
+
 // next returns the next block, or errIdle if none comes within wait, unless that is 0.
-func (b *blocks) next(wait time.Duration) (string, error) {
-	var idle <-chan time.Time
+func (b *blocks) next(ctx context.Context, stop <-chan struct{}, wait time.Duration) (string, error) {
+	select {
+	case <-stop:
+		return "", errStopping()
+	default:
+	}
 	select {
 	case block, ok := <-b.ch:
 		return b.received(block, ok)
 	default: // a timer costs more than a block that is there
 	}
+	var idle <-chan time.Time
 	if wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
@@ -259,6 +283,10 @@ func (b *blocks) next(wait time.Duration) (string, error) {
 		return b.received(block, ok)
 	case <-idle:
 		return "", errIdle
+	case <-stop:
+		return "", errStopping()
+	case <-ctx.Done():
+		return "", errGone(ctx.Err())
 	}
 }
 

@@ -64,18 +64,9 @@ func (h *Handler) find(r *http.Request) *route {
 	return h.unknown
 }
 
-// run admits the request and carries out its command. A panic of the command becomes an
-// internal error, so that one bad request cannot look like a broken network to its
-// client, who would send it again.
+// run admits the request and carries out its command.
 func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call) (reply wire.Reply, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			h.opt.Logger.LogAttrs(r.Context(), slog.LevelError, "panic",
-				slog.String("command", c.route.name), slog.String("request_id", c.id),
-				slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
-			reply, err = nil, errcode.New(errcode.Internal)
-		}
-	}()
+	defer h.caught(r.Context(), c, &err)
 	if r.Method != http.MethodPost {
 		return nil, errcode.New(errcode.BadHTTP)
 	}
@@ -92,6 +83,18 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *call) (reply wi
 		return nil, err
 	}
 	return c.route.run(h, r.Context(), c)
+}
+
+// caught makes a panic of a command an internal error, so that one bad request cannot look
+// like a broken network to its client, who would send it again, nor end the server. It is to
+// be deferred by whatever goroutine works on the command.
+func (h *Handler) caught(ctx context.Context, c *call, err *error) {
+	if p := recover(); p != nil {
+		h.opt.Logger.LogAttrs(ctx, slog.LevelError, "panic",
+			slog.String("command", c.route.name), slog.String("request_id", c.id),
+			slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+		*err = errcode.New(errcode.Internal)
+	}
 }
 
 // admit lets the request through if an admin of an App made it, within the App's rate.

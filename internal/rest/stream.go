@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/muster-im/muster/internal/errcode"
@@ -15,8 +16,8 @@ import (
 // of JSON, the last of which is the envelope. What is refused before it begins, credentials
 // and rates as for every command, gets the usual answer.
 
-// streamStall is how long a stream waits for its client to send or to take something.
-const streamStall = 2 * time.Minute
+// DefaultStreamStall is how long a stream waits for its client unless Options say otherwise.
+const DefaultStreamStall = 2 * time.Minute
 
 // flushSize is how much of an answer is collected before it is written, unless a flush asks
 // for less.
@@ -30,12 +31,19 @@ type stream struct {
 	request *http.Request
 	w       http.ResponseWriter
 	control *http.ResponseController
+	id      string // X-Request-Id
 	now     func() time.Time
+	stall   time.Duration
 	stop    <-chan struct{} // closed when streams should come to an end
 
 	begun   bool
 	buf     []byte
-	renewed [2]time.Time // when the deadlines for reading and writing were set last
+	written time.Time // when the deadline for writing was set last
+
+	read    <-chan struct{} // closed when nobody reads the body any more; nil if nobody did
+	reading sync.Mutex      // guards the deadline for reading, and what follows
+	renewed time.Time       // when it was set last
+	ending  bool            // it is not to be moved any more
 }
 
 // ndjson is the Content-Type of a stream, shared by all answers.
@@ -54,7 +62,10 @@ func (h *Handler) runStream(w http.ResponseWriter, r *http.Request, c *call) (wi
 		return nil, errStopping()
 	default:
 	}
-	c.stream = &stream{request: r, w: w, control: http.NewResponseController(w), now: h.opt.Now, stop: h.stopping}
+	c.stream = &stream{
+		request: r, w: w, control: http.NewResponseController(w), id: c.id,
+		now: h.opt.Now, stall: h.opt.StreamStall, stop: h.stopping,
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	return c.route.stream(h, ctx, c.stream, c)
@@ -69,14 +80,23 @@ func errStopping() error {
 	return errcode.Newf(errcode.Busy, "the server is stopping; go on from here later")
 }
 
+// errGone ends a stream whose client does not take the answer, as far as anybody can tell.
+func errGone(err error) error {
+	return &errcode.Error{Code: errcode.BadHTTP, Info: "the client is gone", Err: fmt.Errorf("rest: stream: %w", err)}
+}
+
 // begin writes the header. From then on the answer is lines.
 func (s *stream) begin() error {
 	if strings.EqualFold(s.request.Header.Get("Expect"), "100-continue") {
 		s.w.WriteHeader(http.StatusContinue) // once the header is out it could not be any more
 	}
 	_ = s.control.EnableFullDuplex() // what cannot do it, as HTTP/2, does it anyway
+	// The server's own limit is for a whole request. If it stayed, it would also end the
+	// stream of a client that has sent everything, while it is watched for its leaving.
+	_ = s.control.SetReadDeadline(time.Time{})
 	header := s.w.Header()
 	header["Content-Type"] = ndjson
+	header["X-Request-Id"] = []string{s.id}
 	s.begun = true
 	s.w.WriteHeader(http.StatusOK)
 	return s.flush() // the client may wait for the header before it sends more
@@ -97,46 +117,60 @@ func (s *stream) flush() error {
 		return err
 	}
 	if err := s.control.Flush(); err != nil {
-		return fmt.Errorf("rest: stream: %w", err)
+		return errGone(err)
 	}
 	return nil
 }
 
 func (s *stream) push() error {
-	s.renew(1, s.control.SetWriteDeadline)
+	s.renew(&s.written, s.control.SetWriteDeadline)
 	_, err := s.w.Write(s.buf)
 	s.buf = s.buf[:0]
 	if err != nil {
-		return fmt.Errorf("rest: stream: %w", err)
+		return errGone(err)
 	}
 	return nil
 }
 
-// renew moves a deadline ahead, once a second at the most: setting one for every block of a
-// body would cost more than reading it.
-func (s *stream) renew(which int, set func(time.Time) error) {
+// renew moves a deadline ahead unless that was done just now: setting one for every block of
+// a body would cost more than reading it.
+func (s *stream) renew(last *time.Time, set func(time.Time) error) {
 	now := s.now()
-	if now.Sub(s.renewed[which]) < time.Second {
+	if now.Sub(*last) < s.stall/100 {
 		return
 	}
-	s.renewed[which] = now
-	_ = set(now.Add(streamStall)) // a connection that has no deadlines needs none
+	*last = now
+	_ = set(now.Add(s.stall)) // a connection that has no deadlines needs none
 }
 
 // Read reads the request's body, which the client must keep sending.
 func (s *stream) Read(p []byte) (int, error) {
-	s.renew(0, s.control.SetReadDeadline)
-	return s.request.Body.Read(p)
-}
-
-// abandon makes a Read that waits return. The connection is of no more use.
-func (s *stream) abandon() {
-	s.w.Header().Set("Connection", "close") // has an effect only before begin
-	_ = s.control.SetReadDeadline(s.now().Add(-time.Second))
+	s.reading.Lock()
+	if !s.ending {
+		s.renew(&s.renewed, s.control.SetReadDeadline)
+	}
+	s.reading.Unlock()
+	n, err := s.request.Body.Read(p)
+	if err != nil {
+		_ = s.control.SetReadDeadline(time.Time{}) // for the same reason as in begin
+	}
+	return n, err
 }
 
 // finish writes the last line.
+//
+// If the client is still sending, what it sends is read and dropped for a moment: to close
+// at once could take the answer from it, for that is what a connection does which is closed
+// with something unread.
 func (s *stream) finish(e wire.Envelope, reply wire.Reply) {
 	s.buf = append(wire.AppendReply(s.buf, e, reply), '\n')
 	_ = s.flush() // if the client is gone, nobody is left to tell
+	if s.read == nil {
+		return
+	}
+	s.reading.Lock()
+	s.ending = true
+	_ = s.control.SetReadDeadline(s.now().Add(s.stall / 120))
+	s.reading.Unlock()
+	<-s.read
 }

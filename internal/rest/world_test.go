@@ -40,6 +40,7 @@ type world struct {
 	apps     []app.App
 	registry *app.Registry
 	gate     *limit.Gate
+	streams  *limit.Gate
 	metrics  *prometheus.Registry
 	options  rest.Options
 	handler  *rest.Handler
@@ -47,7 +48,7 @@ type world struct {
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{clock: &clock{now: epoch}, store: &faultyStore{Store: memstore.New()}, gate: limit.NewGate(1)}
+	w := &world{clock: &clock{now: epoch}, store: &faultyStore{Store: memstore.New()}, gate: limit.NewGate(1), streams: limit.NewGate(1)}
 	w.apps = []app.App{{
 		SDKAppID: testApp, Keys: []app.Key{testKey}, Admins: []account.UserID{testAdmin}, Edition: app.Pro,
 	}}
@@ -67,7 +68,7 @@ func newWorld(tb testing.TB) *world {
 	requests := 0
 	w.metrics = prometheus.NewRegistry()
 	w.options = rest.Options{
-		Accounts: w.service, Authenticator: authenticator, Limiter: limit.NewRates(epoch), Gate: w.gate,
+		Accounts: w.service, Authenticator: authenticator, Limiter: limit.NewRates(epoch), Gate: w.gate, Streams: w.streams,
 		Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, MaxBody: 64 << 10,
 		NewRequestID: func() string { requests++; return fmt.Sprintf("request-%d", requests) },
 	}
@@ -238,6 +239,13 @@ func (s *faultyStore) Get(ctx context.Context, app account.SDKAppID, ids []accou
 		return nil, err
 	}
 	return s.Store.Get(ctx, app, ids)
+}
+
+func (s *faultyStore) List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error) {
+	if err := s.fault(); err != nil {
+		return nil, err
+	}
+	return s.Store.List(ctx, app, after, limit)
 }
 
 func (s *faultyStore) Delete(ctx context.Context, app account.SDKAppID, ids []account.UserID, at int64) ([]bool, error) {

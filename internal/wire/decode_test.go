@@ -55,6 +55,9 @@ func TestDecodeMultiImport(t *testing.T) {
 		{name: "detail", body: `{"IsNeedDetail":1,"Accounts":["a"]}`, want: wire.MultiImport{Entries: entries("a"), Detail: true}},
 		{name: "detail 1.0", body: `{"Accounts":["a"],"IsNeedDetail":1.0}`, want: wire.MultiImport{Entries: entries("a"), Detail: true}},
 		{name: "detail off", body: `{"Accounts":["a"],"IsNeedDetail":0}`, want: wire.MultiImport{Entries: entries("a")}},
+		{name: "count", body: `{"IsNeedCount":1,"Accounts":["a"]}`, want: wire.MultiImport{Entries: entries("a"), Count: true}},
+		{name: "count and detail", body: `{"IsNeedCount":2,"IsNeedDetail":1,"Accounts":["a"]}`, want: wire.MultiImport{Entries: entries("a"), Count: true, Detail: true}},
+		{name: "count off", body: `{"Accounts":["a"],"IsNeedCount":0,"isneedcount":1}`, want: wire.MultiImport{Entries: entries("a")}},
 		{name: "unknown fields", body: `{"x":{"Accounts":[1]},"accounts":5,"Accounts":["a"]}`, want: wire.MultiImport{Entries: entries("a")}},
 
 		{name: "an empty AccountList wins as well", body: `{"AccountList":[],"Accounts":["b"]}`, err: "70402 AccountList is empty"},
@@ -73,6 +76,8 @@ func TestDecodeMultiImport(t *testing.T) {
 		{name: "a name that is a number", body: `{"AccountList":[{"UserID":5}]}`, err: "60015 AccountList[0].UserID must be a string"},
 		{name: "a Nick that is a number", body: `{"AccountList":[{"UserID":"a","Nick":5}]}`, err: "70402 AccountList[0].Nick must be a string"},
 		{name: "detail as text", body: `{"Accounts":["a"],"IsNeedDetail":"1"}`, err: "70402 IsNeedDetail must be an integer"},
+		{name: "count as text", body: `{"Accounts":["a"],"IsNeedCount":"1"}`, err: "70402 IsNeedCount must be an integer"},
+		{name: "count as truth", body: `{"Accounts":["a"],"IsNeedCount":true}`, err: "70402 IsNeedCount must be an integer"},
 		{name: "detail with a fraction", body: `{"Accounts":["a"],"IsNeedDetail":1.5}`, err: "70402 IsNeedDetail must be an integer"},
 		{name: "detail beyond floats", body: `{"Accounts":["a"],"IsNeedDetail":1e999}`, err: "70402 IsNeedDetail must be an integer"},
 	} {
@@ -108,6 +113,7 @@ func TestSyntax(t *testing.T) {
 		"status":         func(b []byte) error { _, err := wire.DecodeStatusQuery(b); return err },
 		"portrait set":   func(b []byte) error { _, err := wire.DecodePortraitSet(b); return err },
 		"portrait get":   func(b []byte) error { _, err := wire.DecodePortraitGet(b); return err },
+		"bulk export":    func(b []byte) error { _, err := wire.DecodeExport(b); return err },
 	}
 	bodies := map[string]string{
 		"empty":                 "",

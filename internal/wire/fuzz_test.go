@@ -50,7 +50,7 @@ func flag(b bool) int {
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"Accounts":["test1","test2","test3","test4","test5"]}`,
-		`{"AccountList":[{"UserID":"UserID_001","Nick":"Nick_001","FaceUrl":"http://www.qq.com"}],"IsNeedDetail":1}`,
+		`{"AccountList":[{"UserID":"UserID_001","Nick":"Nick_001","FaceUrl":"http://www.qq.com"}],"IsNeedDetail":1,"IsNeedCount":1}`,
 		`{"CheckItem":[{"UserID":"UserID_1"},{"UserID":"\ud800"}]}`,
 		`{"DeleteItem":[{"UserID":"UserID_1"}]}`,
 		`{"UserID":"test","Nick":"\u4e2d\/","FaceUrl":null}`,
@@ -71,7 +71,7 @@ func FuzzDecode(f *testing.F) {
 			for _, e := range m.Entries {
 				list = append(list, object{"UserID": e.UserID, "Nick": e.Nick, "FaceUrl": e.FaceURL})
 			}
-			return object{"AccountList": list, "IsNeedDetail": flag(m.Detail)}
+			return object{"AccountList": list, "IsNeedDetail": flag(m.Detail), "IsNeedCount": flag(m.Count)}
 		})
 		fixedPoint(t, body, wire.DecodeKick, func(id account.UserID) any { return object{"UserID": id} })
 		fixedPoint(t, body, wire.DecodeCheck, func(ids []account.UserID) any { return object{"CheckItem": users(ids)} })

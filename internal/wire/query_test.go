@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -48,11 +49,19 @@ func FuzzParseQuery(f *testing.F) {
 	f.Add("sdkappid=88888888&identifier=admin&usersig=xxx&random=99999999&contenttype=json")
 	f.Add("usersig=a%2Ab&usersig=c&%73dkappid=%31")
 	f.Add("identifier=%zz&sdkappid=%")
+	f.Add("from=7&keep_tinyids=1&from=8")
 	f.Fuzz(func(t *testing.T, raw string) {
 		got := wire.ParseQuery(raw)
 		want, err := url.ParseQuery(strings.ReplaceAll(raw, "+", "%2B"))
 		if err != nil {
 			return
+		}
+		bulk, bulkErr := wire.ParseBulkQuery(raw)
+		from, fromErr := strconv.ParseUint(want.Get("from"), 10, 63)
+		keep, keepErr := strconv.ParseBool(want.Get("keep_tinyids"))
+		if ok := (want.Get("from") == "" || fromErr == nil) && (want.Get("keep_tinyids") == "" || keepErr == nil); ok != (bulkErr == nil) ||
+			ok && bulk != (wire.BulkQuery{From: int64(from), KeepTinyIDs: keep}) {
+			t.Errorf("ParseBulkQuery(%q) = %+v, %v, net/url has %v", raw, bulk, bulkErr, want)
 		}
 		if w := (wire.Query{want.Get("sdkappid"), want.Get("identifier"), want.Get("usersig")}); got != w {
 			t.Errorf("ParseQuery(%q) = %+v, net/url has %+v", raw, got, w)

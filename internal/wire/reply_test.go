@@ -48,6 +48,18 @@ func TestAppendReply(t *testing.T) {
 			`{"UserID":"a","ResultCode":0,"ResultInfo":"","Status":"Duplicate","TinyID":"144115188075855872"},` +
 			`{"UserID":"","ResultCode":70402,"ResultInfo":"the UserID is empty","Status":"Failed","TinyID":""}]}`},
 		{
+			name: "import with count, every status its own", reply: wire.ImportReply{Count: true, Outcomes: []account.Outcome{
+				{UserID: "a", Status: account.Created}, {UserID: "b", Status: account.Created}, {UserID: "a", Status: account.Duplicate},
+				{UserID: "c", Status: account.Existed}, {UserID: "d", Status: account.Updated}, {UserID: " "}, {UserID: " "},
+			}},
+			want: ok + `,"FailAccounts":[" "],"Count":{"Created":2,"Existed":1,"Updated":1,"Duplicate":1,"Failed":2}}`,
+		},
+		{
+			name: "import with count and detail", reply: wire.ImportReply{Count: true, Detail: true, Outcomes: []account.Outcome{{UserID: "a", Status: account.Existed, TinyID: 7}}},
+			want: ok + `,"FailAccounts":[],"Count":{"Created":0,"Existed":1,"Updated":0,"Duplicate":0,"Failed":0}` +
+				`,"ResultItem":[{"UserID":"a","ResultCode":0,"ResultInfo":"","Status":"Existed","TinyID":"7"}]}`,
+		},
+		{
 			name: "check", reply: wire.CheckReply{{UserID: "a", Imported: true}, {UserID: "b"}, {UserID: "c c", Err: errcode.Newf(errcode.BadParam, "x")}},
 			want: ok + `,"ResultItem":[{"UserID":"a","ResultCode":0,"ResultInfo":"","AccountStatus":"Imported"},` +
 				`{"UserID":"b","ResultCode":0,"ResultInfo":"","AccountStatus":"NotImported"},` +

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/muster-im/muster/internal/errcode"
 )
 
@@ -227,10 +229,13 @@ func clip(s string) string { return s[:min(len(s), 32)] }
 
 // decode reads any line.
 func (r *Row) decode(line string, keep bool) error {
-	text := strings.TrimLeft(line, " \t\r")
+	text := strings.TrimLeft(line, " \t\r\n")
 	switch {
 	case !utf8.ValidString(line):
 		return errcode.Newf(errcode.BadJSON, "the row is not UTF-8")
+	case strings.HasPrefix(text, `"`) && !isJSON(line):
+		r.UserID = (&rowMatcher{rest: text}).text()
+		return errcode.Newf(errcode.BadJSON, "the JSON is broken: the row begins as a string, and is not one")
 	case strings.HasPrefix(text, `"`):
 		line = `{"UserID":` + line + `}`
 	case !strings.HasPrefix(text, "{") && isJSON(line):
@@ -255,7 +260,7 @@ func (r *Row) decode(line string, keep bool) error {
 		return fault
 	})
 	if syntax, ok := errors.AsType[*SyntaxError](err); ok {
-		return errcode.Newf(errcode.BadJSON, "the JSON is broken: %s", syntax.Reason)
+		return errcode.Newf(errcode.BadJSON, "the JSON is broken: %s", strings.Replace(syntax.Reason, "the body", "the row", 1))
 	}
 	if err == nil && hasReplacement(r.UserID+r.Nick+r.FaceURL) && !hasReplacement(line) {
 		return errcode.Newf(errcode.BadJSON, "the JSON is broken: half of a surrogate pair")
@@ -283,6 +288,4 @@ func (s *scanner) numberField(r *Row, field string, keep bool) *errcode.Error {
 }
 
 // isJSON reports whether a line is one JSON value.
-func isJSON(line string) bool {
-	return decode([]byte(`{"":`+line+`}`), func(s *scanner, _ string) *errcode.Error { s.skip(); return nil }) == nil
-}
+func isJSON(line string) bool { return jsontext.Value(line).IsValid(decoderOptions...) }

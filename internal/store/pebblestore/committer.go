@@ -88,7 +88,7 @@ func (c *committer) run() {
 // its own, any other group is all calls up to the next run.
 func (c *committer) commit(calls []*call) (rest []*call) {
 	n := 1
-	for n < len(calls) && !isRun(calls[0]) && !isRun(calls[n]) {
+	for n < len(calls) && !isRunCall(calls[0]) && !isRunCall(calls[n]) {
 		n++
 	}
 	g := group{seq: c.barrier.begin(), calls: calls[:n]}

@@ -24,6 +24,12 @@ func TestStoreWithoutIndex(t *testing.T) {
 	storetest.Run(t, harness(pebblestore.WithoutIndex(pebblestore.Options{})))
 }
 
+// TestStoreByRuns runs the suite on a store that makes a table of every import which may
+// become one.
+func TestStoreByRuns(t *testing.T) {
+	storetest.Run(t, harness(pebblestore.Options{RunLength: 1}))
+}
+
 func harness(o pebblestore.Options) storetest.Harness {
 	return storetest.Harness{Open: func(tb testing.TB) storetest.Instance {
 		i := &instance{fs: vfs.NewCrashableMem(), options: o}

@@ -43,7 +43,10 @@ func Open(dir string, o Options) (*Store, error) {
 
 func open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	s := &Store{log: o.Logger, loaded: make(chan struct{}), index: newNameIndex(o.HashKey[0], o.HashKey[1])}
+	s := &Store{
+		log: o.Logger, loaded: make(chan struct{}), runLength: o.RunLength,
+		index: newNameIndex(o.HashKey[0], o.HashKey[1]),
+	}
 	s.failure = newFailure(o.OnFailure)
 	s.barrier.failed = s.failure.ch
 	var err error
@@ -93,6 +96,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.QueueLen == 0 {
 		o.QueueLen = defaultQueueLen
+	}
+	if o.RunLength == 0 {
+		o.RunLength = defaultRunLength
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default

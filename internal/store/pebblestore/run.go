@@ -20,9 +20,9 @@ import (
 // of luck twice is imported like any other call.
 
 const (
-	// minRun is the length from which on a sorted import is a run: below, the table's two
-	// syncs and the rotation of the memtable cost more than they save.
-	minRun = 16 << 10
+	// defaultRunLength is the length from which on a sorted import is a run: below, the
+	// table's syncs and the rotation of the memtable cost more than they save.
+	defaultRunLength = 16 << 10
 	// runTries is how often a table is written for a run that others keep outdating.
 	runTries = 2
 	// lookupBlock is how many names are looked up under one lock of the index.
@@ -32,10 +32,10 @@ const (
 // errStale says that a run's table does not fit what is stored any more.
 var errStale = errors.New("the store has changed meanwhile")
 
-// isSortedRun reports whether b takes the way of runs. Quotas and restored TinyIDs are
-// decided entry by entry, on the committer's goroutine.
-func isSortedRun(b *account.Batch) bool {
-	return len(b.Entries) >= minRun && b.Quota == 0 && b.Restore == nil &&
+// isRun reports whether b takes the way of runs. Quotas and restored TinyIDs are decided entry
+// by entry, on the committer's goroutine.
+func (s *Store) isRun(b *account.Batch) bool {
+	return len(b.Entries) >= s.runLength && b.Quota == 0 && b.Restore == nil &&
 		slices.IsSortedFunc(b.Entries, func(x, y account.Entry) int {
 			if x.UserID < y.UserID {
 				return -1
@@ -199,8 +199,8 @@ func (op *runOp) remember(i int32, r *record) {
 	op.old[i] = *r
 }
 
-// isRun reports whether a call is a run, which is a group of its own.
-func isRun(c *call) bool {
+// isRunCall reports whether a call is a run, which is a group of its own.
+func isRunCall(c *call) bool {
 	_, ok := c.op.(*runOp)
 	return ok
 }

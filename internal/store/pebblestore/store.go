@@ -33,6 +33,9 @@ type Options struct {
 	OnFailure func(error)
 	// QueueLen is how many write calls may wait before ErrBusy; 0 means 1024.
 	QueueLen int
+	// RunLength is the length from which on a sorted import becomes a table of its own; 0
+	// means 16384.
+	RunLength int
 	// FS is the file system; nil means the real one. Tests inject faults through it.
 	FS vfs.FS
 	// HashKey keys the name index; it must be random. Open draws one if it is zero.
@@ -54,6 +57,8 @@ type Store struct {
 	failure  *failure
 	runs     runFiles
 	changes  atomic.Uint64 // see committer
+
+	runLength int // Options.RunLength
 
 	closing     sync.RWMutex // held for reading by every call, for writing by Close
 	closed      bool

@@ -24,7 +24,7 @@ func (s *Store) Import(ctx context.Context, app account.SDKAppID, b account.Batc
 }
 
 func (s *Store) importBatch(ctx context.Context, app account.SDKAppID, b account.Batch) ([]account.Imported, error) {
-	if isSortedRun(&b) {
+	if s.isRun(&b) {
 		out, err := s.importRun(ctx, app, b)
 		if !errors.Is(err, errStale) {
 			return out, err

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/muster-im/muster/internal/account"
 )
@@ -81,7 +82,8 @@ type Workload struct {
 	Abandon int
 	Blind   Blind
 
-	long bool // of the suite's own: some imports are long batches
+	// long, if not nil, counts the imports of a History of which some are long batches.
+	long *atomic.Int64
 }
 
 // Blind says what a Target does not show, so that it is not checked.

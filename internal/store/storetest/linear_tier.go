@@ -37,7 +37,7 @@ func Linearize(tb testing.TB, h Harness, histories int, w Workload) {
 // longWorkload returns a Workload of which some imports are long batches.
 func longWorkload(seed uint64) Workload {
 	w := DefaultWorkload(seed)
-	w.long, w.Calls = true, 15
+	w.long, w.Calls = new(atomic.Int64), 15
 	return w
 }
 
@@ -50,22 +50,22 @@ func linearizeLong(tb testing.TB, h Harness, w Workload) {
 
 // target returns what w drives of a store.
 func (w Workload) target(st account.Store) Target {
-	if !w.long {
+	if w.long == nil {
 		return StoreTarget(st, mainApp)
 	}
-	return &longTarget{storeTarget: storeTarget{st, mainApp}}
+	return longTarget{storeTarget{st, mainApp}, w.long}
 }
 
 // longTarget makes one import in longEvery a long batch, in which the names of the call
 // stand between many that nobody looks at.
 type longTarget struct {
 	storeTarget
-	imports atomic.Int64
+	imports *atomic.Int64
 }
 
 const longEvery = 4
 
-func (t *longTarget) Import(ctx context.Context, ids []account.UserID, at int64, detail bool) ([]account.Imported, error) {
+func (t longTarget) Import(ctx context.Context, ids []account.UserID, at int64, detail bool) ([]account.Imported, error) {
 	n := t.imports.Add(1)
 	if n%longEvery != 1 {
 		return t.storeTarget.Import(ctx, ids, at, detail)

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muster-im/muster/internal/account"
@@ -39,6 +40,16 @@ func TestConcurrentLongKillsMutants(t *testing.T) {
 				t.Error("no concurrent case fails")
 			}
 		})
+	}
+}
+
+// waitUntil lets the others go on until done, or for long if nothing happens.
+func waitUntil(done func() bool) {
+	for range 1 << 18 {
+		if done() {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
@@ -158,26 +169,31 @@ func longMutants() []longMutant {
 // longRaceMutants look up the names of a long batch first and act later.
 func longRaceMutants() []mutant {
 	return []mutant{
-		{"two long batches create one name", longBatches(func(b *bent, ctx ctxT, app appT, batch account.Batch) ([]account.Imported, error) {
-			var ids []account.UserID
-			for _, e := range batch.Entries {
-				ids = append(ids, e.UserID)
-			}
-			before, err := b.Store.Check(ctx, app, ids)
-			if err != nil {
-				return nil, err
-			}
-			runtime.Gosched()
-			got, err := b.Store.Import(ctx, app, batch)
-			for i := range got {
-				if !before[i] {
-					got[i].Status = account.Created
+		{"two long batches create one name", func(b *bent) {
+			var begun atomic.Int64
+			longBatches(func(b *bent, ctx ctxT, app appT, batch account.Batch) ([]account.Imported, error) {
+				var ids []account.UserID
+				for _, e := range batch.Entries {
+					ids = append(ids, e.UserID)
 				}
-			}
-			return got, err
-		})},
+				before, err := b.Store.Check(ctx, app, ids)
+				if err != nil {
+					return nil, err
+				}
+				n := begun.Add(1)
+				waitUntil(func() bool { return begun.Load() > n || n > 1 })
+				got, err := b.Store.Import(ctx, app, batch)
+				for i := range got {
+					if !before[i] {
+						got[i].Status = account.Created
+					}
+				}
+				return got, err
+			})(b)
+		}},
 		{"a long batch undoes a kick", func(b *bent) {
 			var mu sync.Mutex
+			var kicks atomic.Int64
 			stale := make(map[account.UserID]int64)
 			longBatches(func(b *bent, ctx ctxT, app appT, batch account.Batch) ([]account.Imported, error) {
 				var ids []account.UserID
@@ -188,7 +204,8 @@ func longRaceMutants() []mutant {
 				if err != nil {
 					return nil, err
 				}
-				work()
+				n := kicks.Load()
+				waitUntil(func() bool { return kicks.Load() > n+10 })
 				got, err := b.Store.Import(ctx, app, batch)
 				mu.Lock()
 				defer mu.Unlock()
@@ -202,6 +219,7 @@ func longRaceMutants() []mutant {
 			b.onKick = func(ctx ctxT, app appT, id account.UserID, validFrom int64) (bool, error) {
 				mu.Lock()
 				defer mu.Unlock()
+				kicks.Add(1)
 				delete(stale, id)
 				return b.Store.Kick(ctx, app, id, validFrom)
 			}

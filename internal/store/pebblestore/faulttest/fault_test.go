@@ -25,7 +25,13 @@ const app account.SDKAppID = 1400000001
 // other until none is left to fail. Whatever happens, opening the store again on what was
 // synced must show every acknowledged account with its first TinyID, every batch whole
 // or not at all, and retries must do the rest.
-func TestFaultSweep(t *testing.T) {
+func TestFaultSweep(t *testing.T) { sweep(t, pebblestore.Options{}) }
+
+// TestFaultSweepByRuns does so for imports that become tables of their own.
+func TestFaultSweepByRuns(t *testing.T) { sweep(t, pebblestore.Options{RunLength: 1}) }
+
+func sweep(t *testing.T, o pebblestore.Options) {
+	t.Helper()
 	step := int32(1)
 	if testing.Short() {
 		step = 7
@@ -40,7 +46,8 @@ func TestFaultSweep(t *testing.T) {
 			}
 			return nil
 		})
-		acked, failed := importUntilFault(t, errorfs.Wrap(mem, inject))
+		o.FS = errorfs.Wrap(mem, inject)
+		acked, failed := importUntilFault(t, o)
 		if runs++; failed {
 			surfaced++
 		}
@@ -70,10 +77,10 @@ func batch(i int) account.Batch {
 
 // importUntilFault imports the batches and returns what was acknowledged, and whether
 // the store ever returned an error.
-func importUntilFault(t *testing.T, fsys vfs.FS) (acked map[account.UserID]account.TinyID, failed bool) {
+func importUntilFault(t *testing.T, o pebblestore.Options) (acked map[account.UserID]account.TinyID, failed bool) {
 	t.Helper()
 	acked = map[account.UserID]account.TinyID{}
-	s, err := pebblestore.Open("store", pebblestore.Options{FS: fsys})
+	s, err := pebblestore.Open("store", o)
 	if err != nil {
 		return acked, true
 	}
@@ -82,7 +89,7 @@ func importUntilFault(t *testing.T, fsys vfs.FS) (acked map[account.UserID]accou
 			if err := s.Close(); err != nil {
 				return acked, true
 			}
-			if s, err = pebblestore.Open("store", pebblestore.Options{FS: fsys}); err != nil {
+			if s, err = pebblestore.Open("store", o); err != nil {
 				return acked, true
 			}
 		}
