@@ -41,15 +41,18 @@ fuzz: ## Run every fuzz target for T (default 30s) each
 	@scripts/fuzz.sh $(T)
 
 soak: build ## Kill a server CYCLES times (default 100) under load and check what it kept
-	MUSTER_CRASH_CYCLES=$(CYCLES) $(GO) test -count=1 -v -timeout 2h -run 'TestCrash' ./internal/crashtest
+	MUSTER_CRASH_CYCLES=$(CYCLES) $(GO) test -count=1 -v -timeout 2h -run 'TestCrash|TestImportKilled' ./internal/crashtest
 
 golden: ## Rewrite the golden wire files and the generated docs from what the code does
 	$(GO) test ./internal/rest ./internal/config ./internal/errcode -update
 
 ##@ Measure
-.PHONY: bench microbench
+.PHONY: bench bench-bulk microbench
 bench: build ## Measure the service against its ceiling, ROUNDS rounds (default 3) in one go
 	bin/muster bench suite --rounds $(ROUNDS) $(ARGS)
+
+bench-bulk: build ## Measure import and export of a large file, ROUNDS rounds (default 3) in one go
+	bin/muster bench bulk --rounds $(ROUNDS) $(ARGS)
 
 microbench: ## Run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

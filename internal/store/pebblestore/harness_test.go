@@ -15,13 +15,13 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, harness(pebblestore.Options{}))
+	storetest.Run(t, harness(pebblestore.Options{RunLength: storetest.LongBatch}))
 }
 
 // TestStoreWithoutIndex runs the suite on a store that is always as one is right after
 // its start: the index of names is not complete, and Pebble is asked.
 func TestStoreWithoutIndex(t *testing.T) {
-	storetest.Run(t, harness(pebblestore.WithoutIndex(pebblestore.Options{})))
+	storetest.Run(t, harness(pebblestore.WithoutIndex(pebblestore.Options{RunLength: storetest.LongBatch})))
 }
 
 // TestStoreByRuns runs the suite on a store that makes a table of every import which may

@@ -49,6 +49,9 @@ func (s *Store) importRun(ctx context.Context, app account.SDKAppID, b account.B
 	if err := s.awaitIndex(ctx); err != nil {
 		return nil, err
 	}
+	if !s.complete.Load() {
+		return nil, errStale // it never will be: the store has failed, or is a test's
+	}
 	names := s.index.order(app, b.Entries)
 	err := errStale
 	for range runTries {
@@ -117,9 +120,8 @@ func (s *Store) prepare(ctx context.Context, op *runOp) error {
 func (s *Store) decideRun(ctx context.Context, op *runOp) (created int, err error) {
 	n := len(op.batch.Entries)
 	op.known, op.out, op.old = make([]presence, n), make([]account.Imported, n), nil
-	// Both are read first: what changes after this is noticed.
+	// Read first: what changes after this is noticed.
 	op.changes = s.changes.Load()
-	complete := s.complete.Load()
 	for at := 0; at < n; at += lookupBlock {
 		end := min(at+lookupBlock, n)
 		s.index.find(op.names.prints[at:end], op.known[at:end])
@@ -128,7 +130,7 @@ func (s *Store) decideRun(ctx context.Context, op *runOp) (created int, err erro
 		}
 	}
 	for k, i := range op.names.entry {
-		if err := s.decideEntry(op, k, complete); err != nil {
+		if err := s.decideEntry(op, k); err != nil {
 			return 0, err
 		}
 		switch op.out[i].Status {
@@ -143,11 +145,11 @@ func (s *Store) decideRun(ctx context.Context, op *runOp) (created int, err erro
 }
 
 // decideEntry decides the entry of the k-th name, reading its record only if it must.
-func (s *Store) decideEntry(op *runOp, k int, complete bool) error {
+func (s *Store) decideEntry(op *runOp, k int) error {
 	i, known := op.names.entry[k], op.known[k]
 	e, out := &op.batch.Entries[i], &op.out[i]
 	switch {
-	case known == absent && complete:
+	case known == absent:
 		out.Status = account.Created
 		return nil
 	case known == alive && !needsRecord(&op.batch, e):
@@ -159,15 +161,7 @@ func (s *Store) decideEntry(op *runOp, k int, complete bool) error {
 		return err
 	}
 	if !ok {
-		out.Status = account.Created
-		if known != absent {
-			return errStale // the committer is about to write it
-		}
-		return nil
-	}
-	if known == absent {
-		op.known[k] = r.presence()
-		s.index.putIfAbsent(op.known[k], op.names.prints[k])
+		return errStale // the committer is about to write it
 	}
 	*out = account.Imported{Status: fate(&op.batch, &r, e), TinyID: r.tinyID}
 	if out.Status == account.Created {

@@ -141,7 +141,7 @@ func longApps(c *client) {
 
 // longQuota imports more names than there is room for.
 func longQuota(c *client) {
-	const room = longSize - 3000
+	const room = longSize * 17 / 20
 	ids := longNames(0, longSize)
 	c.importIDs(40, ids[100], ids[longSize-100])
 	b := account.Batch{Entries: entries(ids...), At: 50, Quota: room + 1}
@@ -208,7 +208,7 @@ func mixLong(p *pair, seed uint64, v longVariant) {
 			b.Restore = restoreSome(p, rng, b.Entries)
 		}
 		if v.fill {
-			b.Fill, b.Quota = true, longSize-2000+longSize/2*round
+			b.Fill, b.Quota = true, longSize*9/10+longSize/2*round
 		}
 		p.importBoth(b)
 	}

@@ -108,7 +108,7 @@ func (w *crashWorker) importLong(ctx context.Context, st store.Store) error {
 	for range n {
 		w.names = append(w.names, account.UserID(fmt.Sprintf("w%d-%07d", w.id, len(w.names))))
 	}
-	b := account.Batch{Entries: entries(w.names[len(w.names)-longSize:]...), At: w.time, TinyIDs: w.rng.IntN(8) == 0}
+	b := account.Batch{Entries: entries(w.names[len(w.names)-longSize:]...), At: w.time}
 	if w.rng.IntN(2) == 0 {
 		for range 50 {
 			b.Entries[w.rng.IntN(longSize)].Nick = fmt.Sprint(w.time)

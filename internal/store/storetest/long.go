@@ -9,9 +9,13 @@ import (
 	"github.com/muster-im/muster/internal/account"
 )
 
-// longSize is how many entries a long batch has: as many as a backend needs that treats
-// long sorted batches in a way of its own, and some.
-const longSize = 20_000
+// longSize is how many entries a long batch has. A backend that treats long sorted batches in
+// a way of its own should be told, for the suite, to do so from LongBatch entries on: batches
+// of tens of thousands would test nothing else and take minutes.
+const (
+	LongBatch = 1_000
+	longSize  = 2 * LongBatch
+)
 
 // longNames returns n names in ascending order. Those from any two ranges of numbers that
 // do not overlap are different, and sorted as their numbers are.
@@ -26,8 +30,7 @@ func longNames(from, n int) []account.UserID {
 func byName(x, y account.Entry) int { return cmp.Compare(x.UserID, y.UserID) }
 
 // freshTinyIDs returns n numbers to restore accounts with that are far from each other and
-// from what a sequence gives, in no order. They are low enough that a sequence may leap to
-// twice as many and still give what can be restored.
+// from what a sequence gives, in no order.
 func freshTinyIDs(rng *rand.Rand, n int) []account.TinyID {
 	out := make([]account.TinyID, n)
 	for i := range out {

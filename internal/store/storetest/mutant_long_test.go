@@ -53,7 +53,7 @@ func waitUntil(done func() bool) {
 	}
 }
 
-func isLong(batch account.Batch) bool { return len(batch.Entries) >= 16<<10 }
+func isLong(batch account.Batch) bool { return len(batch.Entries) >= LongBatch }
 
 // longBatches bends Import for long batches.
 func longBatches(change func(b *bent, ctx ctxT, app appT, batch account.Batch) ([]account.Imported, error)) func(b *bent) {

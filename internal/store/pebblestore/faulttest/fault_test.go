@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -25,19 +26,21 @@ const app account.SDKAppID = 1400000001
 // other until none is left to fail. Whatever happens, opening the store again on what was
 // synced must show every acknowledged account with its first TinyID, every batch whole
 // or not at all, and retries must do the rest.
-func TestFaultSweep(t *testing.T) { sweep(t, pebblestore.Options{}) }
+func TestFaultSweep(t *testing.T) { sweep(t, pebblestore.Options{}, 1) }
 
-// TestFaultSweepByRuns does so for imports that become tables of their own.
-func TestFaultSweepByRuns(t *testing.T) { sweep(t, pebblestore.Options{RunLength: 1}) }
+// TestFaultSweepByRuns does so for imports that become tables of their own. They have a
+// thousand operations, of which each time others are made to fail.
+func TestFaultSweepByRuns(t *testing.T) { sweep(t, pebblestore.Options{RunLength: 1}, 5) }
 
-func sweep(t *testing.T, o pebblestore.Options) {
+func sweep(t *testing.T, o pebblestore.Options, step int32) {
 	t.Helper()
-	step := int32(1)
 	if testing.Short() {
-		step = 7
+		step = max(step, 7)
 	}
 	runs, surfaced := 0, 0
-	for i := int32(0); ; i += step {
+	first := rand.Int32N(step)
+	t.Logf("every %d. operation from %d on", step, first)
+	for i := first; ; i += step {
 		mem := vfs.NewCrashableMem()
 		var ops atomic.Int32
 		inject := errorfs.InjectorFunc(func(errorfs.Op) error {
