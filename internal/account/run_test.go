@@ -87,9 +87,18 @@ func TestImportRunOutcomes(t *testing.T) {
 	mustImport(t, f, []account.Entry{{UserID: "old", Nick: "Old"}, {UserID: "same", Nick: "Same"}})
 	long := strings.Repeat("n", account.MaxProfileValue+1)
 	got := mustRun(t, f, account.Run{Entries: []account.Entry{
-		{UserID: "new", Nick: "first", FaceURL: "face"}, {UserID: ""}, {UserID: "old", Nick: "Newer"}, {UserID: "same"},
-		{UserID: "new"}, {UserID: "two words"}, {UserID: "new", Nick: long}, {UserID: "@TLS#1"}, {UserID: "new", Nick: "last"}, {UserID: "new"},
-		{UserID: "nick", FaceURL: long}, {UserID: "same", Nick: "Same"},
+		{UserID: "new", Nick: "first", FaceURL: "face"},
+		{UserID: ""},
+		{UserID: "old", Nick: "Newer"},
+		{UserID: "same"},
+		{UserID: "new"},
+		{UserID: "two words"},
+		{UserID: "new", Nick: long},
+		{UserID: "@TLS#1"},
+		{UserID: "new", Nick: "last"},
+		{UserID: "new"},
+		{UserID: "nick", FaceURL: long},
+		{UserID: "same", Nick: "Same"},
 	}})
 	wantRun(t, got, map[string]int64{"Created": 1, "Existed": 1, "Updated": 1, "Duplicate": 4, "Failed": 5},
 		"1 70402 the UserID is empty",
@@ -191,7 +200,7 @@ func TestImportRunRestores(t *testing.T) {
 		{"restored", account.Entry{UserID: "z"}, account.Restore{TinyID: id, Created: 1600000000, ValidFrom: 1600000001}, ""},
 		{"again", account.Entry{UserID: "z", Nick: "Z"}, account.Restore{TinyID: id, Created: 1, ValidFrom: 2}, ""},
 		{"again, whatever its TinyID is", account.Entry{UserID: "z"}, account.Restore{}, ""},
-		{"again with another", account.Entry{UserID: "z"}, account.Restore{TinyID: id + 1}, taken(id + 1)},
+		{"again with another", account.Entry{UserID: "z", Nick: "not this"}, account.Restore{TinyID: id + 1}, taken(id + 1)},
 		{"a TinyID of this run", account.Entry{UserID: "a"}, account.Restore{TinyID: id}, taken(id)},
 		{"no TinyID", account.Entry{UserID: "b"}, account.Restore{Created: 1600000000}, ""},
 		{"nothing", account.Entry{UserID: "c"}, account.Restore{}, ""},

@@ -161,8 +161,8 @@ func (j *job) fill() {
 
 func hasProfile(r Row) bool { return r.Nick != "" || r.FaceURL != "" }
 
-func (r *Row) account() imclient.Account {
-	return imclient.Account{UserID: r.UserID, Nick: r.Nick, FaceURL: r.FaceURL}
+func (row *Row) account() imclient.Account {
+	return imclient.Account{UserID: row.UserID, Nick: row.Nick, FaceURL: row.FaceURL}
 }
 
 // do makes the job's call, and more of them if some of its rows fail.

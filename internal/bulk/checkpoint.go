@@ -42,7 +42,7 @@ func readCheckpoint(path string) (*checkpoint, error) {
 	if info.Size() > maxCheckpoint {
 		return nil, fmt.Errorf("%s: it has %d bytes and is no checkpoint", path, info.Size())
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (c *checkpoint) write(path string) error {
 
 func writeAtomically(path string, text []byte) error {
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the operator names it
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func writeAtomically(path string, text []byte) error {
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator names it
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package bulk_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,7 +86,7 @@ func TestNoCheckpoint(t *testing.T) {
 	for _, stopped := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		o := bulk.Options{Service: newService(), Concurrency: 1, Rejects: writeFile(t, "r", []byte("something old"))}
+		o := bulk.Options{Service: newService(), Concurrency: 1, Rejects: writeFile(t, "r", bytes.Repeat([]byte("something old\n"), 10_000))}
 		if stopped {
 			o.OnProgress = func(bulk.Summary) { cancel() }
 		}

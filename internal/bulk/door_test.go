@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -137,6 +139,8 @@ func TestImportReadError(t *testing.T) {
 	}
 }
 
+var errRefused error = &imclient.Error{Command: "fake", Code: 70403, Info: "no admin"}
+
 // TestImportEndsWhereItsInputWaits holds that an import whose service refuses, or whose ctx
 // ends, does not wait for an input that never comes.
 func TestImportEndsWhereItsInputWaits(t *testing.T) {
@@ -149,21 +153,42 @@ func TestImportEndsWhereItsInputWaits(t *testing.T) {
 				defer w.Close()
 				inputCtx, stopInput := context.WithCancel(ctx)
 				defer stopInput()
-				s := newService()
+				s := &answers{service: newService()}
 				if refused {
-					s.event = func() { s.refuse(70403) }
+					s.multi = func(imclient.ImportRequest) (imclient.ImportReply, error) {
+						if s.called++; s.called <= 81 {
+							return imclient.ImportReply{}, nil
+						}
+						return imclient.ImportReply{}, errRefused
+					}
+					s.stream = func(call int, body io.Reader, _ imclient.BulkImportOptions) (imclient.BulkResult, error) {
+						if call == 1 {
+							return imclient.BulkResult{}, nil
+						}
+						if _, err := io.ReadFull(body, make([]byte, 8192*len("\"user\"\n"))); err != nil {
+							t.Error(err)
+						}
+						return imclient.BulkResult{}, errRefused
+					}
 				}
-				go io.WriteString(w, strings.Repeat("user\n", 10_000))
+				go io.WriteString(w, strings.Repeat("user\n", 8192+50)) // two segments, 82 calls, and a part of one
 				r, err := bulk.NewReader("in", bulk.Interruptible(inputCtx, pipe), bulk.ReaderOptions{})
 				if err != nil {
 					t.Fatal(err)
 				}
 				sum, err := bulk.Import(ctx, r, bulk.Options{
-					Service: s, Door: door, Wait: noWait, StopInput: stopInput,
-					OnProgress: func(bulk.Summary) { cancel() },
+					Service: s, Door: door, Wait: noWait, StopInput: stopInput, Concurrency: 1,
+					OnProgress: func(s bulk.Summary) {
+						if !refused && s.Line > 8000 {
+							cancel()
+						}
+					},
 				})
-				if refusedErr, ok := errors.AsType[*imclient.Error](err); refused && (!ok || refusedErr.Code != 70403 || errors.Is(err, context.Canceled)) ||
-					!refused && !errors.Is(err, context.Canceled) {
+				want := error(context.Canceled)
+				if refused {
+					want = errRefused
+				}
+				if !errors.Is(err, want) || refused && errors.Is(err, context.Canceled) {
 					t.Errorf("%+v, error %v", sum, err)
 				}
 			})
@@ -177,7 +202,8 @@ type answers struct {
 	multi  func(imclient.ImportRequest) (imclient.ImportReply, error)
 	single func(imclient.Account) error
 	stream func(call int, body io.Reader, o imclient.BulkImportOptions) (imclient.BulkResult, error)
-	calls  int
+	calls  int // of stream
+	called int // of what multi wants
 }
 
 func (a *answers) MultiAccountImport(ctx context.Context, r imclient.ImportRequest) (imclient.ImportReply, error) {
@@ -379,7 +405,7 @@ func TestStreamRefused(t *testing.T) {
 		if call == 1 {
 			return imclient.BulkResult{}, nil
 		}
-		return imclient.BulkResult{}, &imclient.Error{Command: "fake", Code: 70403, Info: "no admin"}
+		return imclient.BulkResult{}, errRefused
 	}
 	sum, err := bulk.Import(t.Context(), newReader(t, names, bulk.ReaderOptions{}), bulk.Options{Service: s, Door: bulk.Stream})
 	if err == nil || err.Error() != "bulk: import: imclient: fake: 70403 no admin" || s.calls != 2 || sum.Checkpoint != "" {
@@ -455,8 +481,57 @@ func TestStreamTellsAhead(t *testing.T) {
 	}
 }
 
+// TestStreamStops holds that an import which is interrupted sends no more than what it has
+// begun, however much was read ahead, and settles all that the service has got.
+func TestStreamStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := newService()
+	sum, err := bulk.Import(ctx, newReader(t, strings.Repeat("user\n", 100_000), bulk.ReaderOptions{}), bulk.Options{
+		Service: s, Door: bulk.Stream, OnProgress: func(bulk.Summary) { cancel() },
+	})
+	if !errors.Is(err, context.Canceled) || sum.Line < 4096 || sum.Line > 20_000 || sum.Line%4096 != 0 || sum.Created+sum.Repeated != sum.Line {
+		t.Errorf("%+v, error %v", sum, err)
+	}
+}
+
+// TestCallsEnd holds that calls which are under way when an import is interrupted come to their
+// end, unless they take too long.
+func TestCallsEnd(t *testing.T) {
+	for _, long := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			sum, err := bulk.Import(ctx, newReader(t, names, bulk.ReaderOptions{}), bulk.Options{
+				Service: slow{nil, func(ctx context.Context) error {
+					cancel()
+					if long {
+						<-ctx.Done()
+					}
+					return ctx.Err()
+				}}, Concurrency: 1,
+			})
+			if want := int64(100); !errors.Is(err, context.Canceled) || !long && sum.Line < want || long && sum.Line != 0 {
+				t.Errorf("%+v, error %v", sum, err)
+			}
+		})
+	}
+}
+
+// slow is a Service that imports nothing, as wait wants.
+type slow struct {
+	bulk.Service
+	wait func(context.Context) error
+}
+
+func (s slow) MultiAccountImport(ctx context.Context, _ imclient.ImportRequest) (imclient.ImportReply, error) {
+	return imclient.ImportReply{}, s.wait(ctx)
+}
+
 // TestRejectsCannotBeWritten holds that an import stops which cannot say what it rejects.
 func TestRejectsCannotBeWritten(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full")
+	}
 	for _, door := range doors {
 		s := newService()
 		text := strings.Repeat("bad"+strings.Repeat("x", 100)+"\n", 5000)

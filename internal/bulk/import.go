@@ -122,6 +122,16 @@ type Summary struct {
 	Checkpoint string `json:"checkpoint,omitempty"`
 }
 
+// BeginError says why an import has not even begun: it cannot go on from its checkpoint, or
+// the file of rejects cannot be used.
+type BeginError struct{ Err error }
+
+// Error returns the cause's.
+func (e *BeginError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *BeginError) Unwrap() error { return e.Err }
+
 // Import imports all rows of an input.
 //
 // When ctx ends it lets calls that are under way come to their end, saves the checkpoint
@@ -131,7 +141,7 @@ func Import(ctx context.Context, in *Reader, o Options) (Summary, error) {
 	o = o.withDefaults()
 	l, err := openLedger(in, o)
 	if err != nil {
-		return Summary{}, fmt.Errorf("bulk: import: %w", err)
+		return Summary{}, fmt.Errorf("bulk: import: %w", &BeginError{err})
 	}
 	err = runDoor(ctx, in, &o, l)
 	err = errors.Join(err, l.close(err == nil))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -76,6 +77,7 @@ type importing struct {
 	service *service
 	sum     bulk.Summary
 	clock   time.Time
+	saves   int // there is a checkpoint after so many steps
 }
 
 func (i *importing) checkpoint() string { return filepath.Join(i.dir, "checkpoint") }
@@ -109,7 +111,7 @@ func (i *importing) run(last bool) (finished bool) {
 			watch.line = s.Line
 		},
 		Now: func() time.Time {
-			if i.rng.IntN(20) == 0 {
+			if i.rng.IntN(i.saves) == 0 {
 				i.clock = i.clock.Add(time.Second) // time for a checkpoint
 			}
 			return i.clock
@@ -159,14 +161,8 @@ func (i *importing) watch(cancel func(), last bool) *watcher {
 	if rate := i.rng.IntN(40); rate > 0 {
 		s.chance = func() bool { return s.rand.IntN(rate+3) == 0 }
 	}
-	left := i.rng.IntN(1 << i.rng.IntN(15))
-	kill := false
-	switch i.rng.IntN(3) {
-	case 0:
-		return w
-	case 1:
-		kill = true
-	}
+	// Streams have an event a row, calls a few for a hundred.
+	left, kill := i.rng.IntN(1<<i.rng.IntN(3+bits.Len(uint(len(i.text)/8)))), i.rng.IntN(2) == 0
 	if left == 0 {
 		cancel()
 	}
@@ -223,12 +219,13 @@ func (d disk) restore(t *rapid.T) {
 // and kills the import at any moment, and goes on until it is through: then the accounts are
 // those of the input, and each bad row is in the file of rejects once.
 func TestImportAnyhow(t *testing.T) {
+	t.Parallel() // it waits for the disk
 	dir := t.TempDir()
 	n := 0
 	rapid.Check(t, func(t *rapid.T) {
 		n++
 		format := rapid.SampledFrom([]bulk.Format{bulk.Names, bulk.CSV, bulk.NDJSON}).Draw(t, "format")
-		rows := rapid.OneOf(rapid.IntRange(0, 20), rapid.IntRange(0, 300), rapid.IntRange(0, 700), rapid.IntRange(4000, 6000)).Draw(t, "rows")
+		rows := rapid.OneOf(rapid.IntRange(0, 20), rapid.IntRange(0, 300), rapid.IntRange(0, 100), rapid.IntRange(200, 600), rapid.SampledFrom([]int{300, 1000, 4200, 9000})).Draw(t, "rows")
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		s := newService()
 		s.rand = rand.New(rand.NewPCG(rng.Uint64(), 0))
@@ -236,7 +233,7 @@ func TestImportAnyhow(t *testing.T) {
 		s.refuses, s.noStream = rng.IntN(4) == 0, rng.IntN(4) == 0
 		i := &importing{
 			t: t, dir: filepath.Join(dir, strconv.Itoa(n)), text: inputOf(format, rows, rng),
-			reader: bulk.ReaderOptions{Format: format}, rng: rng, service: s, clock: time.Unix(1_800_000_000, 0),
+			reader: bulk.ReaderOptions{Format: format}, rng: rng, service: s, clock: time.Unix(1_800_000_000, 0), saves: 1 + rng.IntN(1+rows/50),
 		}
 		if err := os.Mkdir(i.dir, 0o700); err != nil {
 			t.Fatal(err)

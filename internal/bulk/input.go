@@ -42,7 +42,7 @@ func OpenInput(name string, stdin io.Reader) (*Input, error) {
 		stdin, in.close = file, file.Close
 	}
 	if err := in.begin(stdin); err != nil {
-		in.Close()
+		_ = in.Close() // only read
 		return nil, err
 	}
 	return in, nil

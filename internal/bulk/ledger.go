@@ -75,7 +75,7 @@ func (l *ledger) settle(p part) error {
 		}
 	}
 	p.counts.Rejected += int64(len(p.rejects))
-	l.summary.Counts = l.summary.Counts.plus(p.counts)
+	l.summary.Counts = l.summary.plus(p.counts)
 	// Parts that another door had done before may end before the line it had come to.
 	l.summary.Line, l.summary.Offset = max(l.summary.Line, p.line), p.position.Offset
 	l.check.Position, l.check.Line = p.position, l.summary.Line
@@ -84,7 +84,7 @@ func (l *ledger) settle(p part) error {
 	}
 	// The first one at once: a checkpoint that is there may be of an earlier import, whose
 	// rejects are gone.
-	if now := l.o.Now(); l.saved.IsZero() || now.Sub(l.saved) >= saveEvery {
+	if now := l.o.Now(); now.Sub(l.saved) >= saveEvery {
 		l.saved = now
 		return l.save()
 	}

@@ -38,7 +38,6 @@ type account struct{ nick, face string }
 type service struct {
 	noCount, noDetail, noStream bool
 	refuses                     bool // a whole call because of one bad row
-	tooEarly                    bool // streams end with success before their end
 
 	// A call fails if chance is not nil and returns true. Streams break so as well, at any
 	// byte. It is called with mu held.
@@ -51,18 +50,10 @@ type service struct {
 	accounts map[string]account
 	calls    int
 	dead     bool // nothing happens any more
-	refusal  int  // the code that every call is refused with, if it is not 0
 }
 
 func newService() *service {
 	return &service{accounts: make(map[string]account), rand: rand.New(rand.NewPCG(1, 2))}
-}
-
-// refuse makes every call from now on fail.
-func (s *service) refuse(code int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refusal = code
 }
 
 // judge says why a row cannot be imported; the code is 0 if it can.
@@ -87,8 +78,6 @@ func (s *service) begin() (before, after error) {
 	s.mu.Lock()
 	s.calls++
 	switch {
-	case s.refusal != 0:
-		return &imclient.Error{Command: "fake", Code: s.refusal, Info: "no"}, nil
 	case s.dead:
 		return errLost, nil
 	case s.chance == nil || !s.chance():
@@ -265,6 +254,7 @@ type upload struct {
 	text []byte
 	seen map[string]bool
 	now  imclient.BulkResult // what was done
+	old  imclient.BulkResult // what was done some rows ago
 	told imclient.BulkResult
 	bad  []imclient.BulkFailure // not told yet
 }
@@ -286,8 +276,6 @@ func (u *upload) run(pieces <-chan piece) error {
 			return u.finish(nil)
 		case p.err != nil:
 			return p.err
-		case u.s.tooEarly:
-			return u.finish(nil)
 		}
 	}
 	return errors.New("fake: the body ended without an error")
@@ -340,11 +328,22 @@ func (u *upload) rows(text []byte) {
 		switch u.s.number(64) {
 		case 0:
 			u.fail(len(u.bad))
-			u.told = u.now
-			u.o.OnProgress(u.told)
-		case 1: // of a row that no progress has come to
+			u.progress(u.now)
+		case 1: // which is behind what was told of failures
+			u.fail(len(u.bad))
+			u.progress(u.old)
+		case 2:
+			u.old = u.now
+		case 3: // of rows that no progress has come to
 			u.fail(u.s.number(len(u.bad) + 1))
 		}
+	}
+}
+
+func (u *upload) progress(r imclient.BulkResult) {
+	if r.Rows > u.told.Rows {
+		u.told = r
+		u.o.OnProgress(r)
 	}
 }
 

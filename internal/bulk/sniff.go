@@ -83,8 +83,8 @@ func (r *Reader) peekLine() (string, error) {
 	s := &r.src
 	for {
 		text, whole := s.ahead()
-		if end := strings.IndexByte(text, '\n'); end >= 0 {
-			return trimCR(text[:end]), nil
+		if line, _, found := strings.Cut(text, "\n"); found {
+			return trimCR(line), nil
 		}
 		if whole {
 			return trimCR(text), nil

@@ -77,7 +77,7 @@ func (s *source) position() Position {
 }
 
 func (s *source) hash() {
-	s.sum.WriteString(s.text[s.hashed:s.at])
+	_, _ = s.sum.WriteString(s.text[s.hashed:s.at])
 	s.hashed = s.at
 }
 

@@ -49,7 +49,7 @@ func NewSpool(dir string) (*Spool, error) {
 	for i := range s.parts {
 		file, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("part-%02d", i)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
-			s.Close()
+			_ = s.Close() // what went wrong first is told
 			return nil, fmt.Errorf("bulk: spool: %w", err)
 		}
 		s.parts[i] = spoolPart{file: file, buf: bufio.NewWriterSize(file, spoolBuffer)}

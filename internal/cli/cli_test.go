@@ -42,6 +42,7 @@ var other = map[string]string{
 	"write-timeout":       "13s",
 	"idle-timeout":        "14s",
 	"shutdown-timeout":    "15s",
+	"bulk-streams":        "19",
 	"bad-sig-limit":       "16",
 	"sig-cache":           "17",
 	"store-queue":         "18",

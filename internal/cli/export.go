@@ -36,6 +36,9 @@ func (c *exportCmd) Run(ctx context.Context, streams Streams) error {
 		Service: client, Format: bulk.Format(c.Format), After: c.After, Limit: c.Limit,
 		Notice: func(text string) { complain(streams.Err, "%s", text) },
 	}
+	if err := c.probe(ctx); err != nil {
+		return err
+	}
 	out, err := c.open(streams, &o)
 	if err != nil {
 		return err
@@ -45,7 +48,7 @@ func (c *exportCmd) Run(ctx context.Context, streams Streams) error {
 	o.OnProgress = progress.set
 	done, err := bulk.Export(ctx, out, o)
 	progress.stop()
-	return errors.Join(c.finish(out, err == nil), c.summary(streams, done, time.Since(begin), err), c.outcome(ctx, done, err))
+	return errors.Join(c.finish(out, done, err == nil), c.summary(streams, done, time.Since(begin), err == nil), c.outcome(ctx, done, err))
 }
 
 func (c *exportCmd) check() error {
@@ -83,26 +86,30 @@ func (c *exportCmd) open(streams Streams, o *bulk.ExportOptions) (io.Writer, err
 		err = f.Truncate(offset)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("go on with %s: %w", c.Out, inner(err)), f.Close())
+		_ = f.Close() // only read
+		return nil, &usage{fmt.Errorf("go on with %s: %w", c.Out, inner(err)), ""}
 	}
 	o.After, o.NoHeader = last, offset > 0
 	return f, nil
 }
 
-// finish makes a file durable.
-func (c *exportCmd) finish(out io.Writer, complete bool) error {
+// finish makes a file durable. One that is new and has no account it removes.
+func (c *exportCmd) finish(out io.Writer, done bulk.Exported, complete bool) error {
 	f, ok := out.(*os.File)
 	if !ok || c.Out == "-" {
 		return nil
 	}
 	var err error
-	if complete {
+	switch {
+	case complete:
 		err = f.Sync()
+	case done.Rows == 0 && !c.Resume:
+		err = os.Remove(c.Out)
 	}
 	return errors.Join(err, f.Close())
 }
 
-func (c *exportCmd) summary(streams Streams, done bulk.Exported, took time.Duration, err error) error {
+func (c *exportCmd) summary(streams Streams, done bulk.Exported, took time.Duration, finished bool) error {
 	w := streams.Out
 	if c.Out == "-" {
 		w = streams.Err
@@ -114,12 +121,12 @@ func (c *exportCmd) summary(streams Streams, done bulk.Exported, took time.Durat
 			Finished      bool    `json:"finished"`
 			Seconds       float64 `json:"seconds"`
 			RowsPerSecond float64 `json:"rows_per_second"`
-		}{done, err == nil, roundSeconds(took), float64(int64(perSecond))})
+		}{done, finished, roundSeconds(took), float64(int64(perSecond))})
 	}
-	if err != nil || c.Out == "-" {
+	if !finished || c.Out == "-" {
 		return nil
 	}
-	_, err = fmt.Fprintf(w, "%d accounts in %v, %.0f/s\n", done.Rows, took.Round(time.Millisecond), perSecond)
+	_, err := fmt.Fprintf(w, "%d accounts in %v, %.0f/s\n", done.Rows, took.Round(time.Millisecond), perSecond)
 	return err
 }
 

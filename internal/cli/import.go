@@ -77,7 +77,11 @@ func (c *importCmd) Run(ctx context.Context, streams Streams) error {
 	}
 	c.mentionCheckpoint(&o, show)
 	sum, err := bulk.Import(ctx, reader, o)
-	return errors.Join(show.summary(sum, err), c.outcome(ctx, input.Name(), sum, err))
+	end := c.outcome(ctx, input.Name(), sum, err)
+	if err != nil {
+		err = end
+	}
+	return errors.Join(show.summary(sum, err), end)
 }
 
 func (c *importCmd) check() error {
@@ -94,18 +98,18 @@ func (c *importCmd) check() error {
 }
 
 // probe makes a call that changes nothing, so that a wrong address, App or Key is told at
-// once: the calls of the import are repeated for a long time.
-func (c *importCmd) probe(ctx context.Context) error {
-	client, err := c.client(1, 0)
+// once: the calls of an import or export are repeated for a long time.
+func (r *remote) probe(ctx context.Context) error {
+	client, err := r.client(1, 0)
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdleConnections()
-	_, err = client.AccountCheck(ctx, []string{c.Admin})
+	_, err = client.AccountCheck(ctx, []string{r.Admin})
 	if refused, ok := errors.AsType[*imclient.Error](err); ok && errcode.Code(refused.Code) == errcode.UnknownCommand {
 		return nil
 	}
-	return c.advise(err)
+	return r.advise(err)
 }
 
 func (c *importCmd) format() bulk.Format {
@@ -135,6 +139,7 @@ func (c *importCmd) mentionCheckpoint(o *bulk.Options, show *importDisplay) {
 // outcome turns the end of an import into that of the command.
 func (c *importCmd) outcome(ctx context.Context, name string, sum bulk.Summary, err error) error {
 	var mismatch *bulk.MismatchError
+	var begin *bulk.BeginError
 	switch {
 	case err == nil && sum.Rejected > 0:
 		return c.rejected(sum.Rejected)
@@ -142,6 +147,8 @@ func (c *importCmd) outcome(ctx context.Context, name string, sum bulk.Summary, 
 		return nil
 	case errors.As(err, &mismatch):
 		return &usage{inner(err), "without --resume the import begins at the beginning, which is harmless"}
+	case errors.As(err, &begin):
+		return &usage{begin, ""}
 	case ctx.Err() != nil && sum.Line == 0:
 		return fmt.Errorf("stopped before anything of %s was imported", name)
 	case ctx.Err() != nil:

@@ -229,7 +229,7 @@ func (d *importDisplay) summary(s bulk.Summary, err error) error {
 	case d.cmd.JSON:
 		return d.event("", s, err)
 	case s.Rows() == 0 && err != nil:
-		return nil
+		return nil //nolint:nilerr // the command tells it
 	}
 	_, printErr := fmt.Fprintf(d.streams.Out, "%s in %v: %s\n", plural(s.Rows(), "row"), took.Round(time.Millisecond), counted(s.Counts))
 	if s.Resumed > 0 && printErr == nil {

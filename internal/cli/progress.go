@@ -59,11 +59,12 @@ func lineBar(w io.Writer, label string, total int64) bar {
 // newCounter returns a bar of something that nobody knows the end of, shown on a terminal
 // that nothing else is written to.
 func newCounter(w io.Writer, label string, show bool) bar {
-	if !show || !isWide(w) {
+	file, ok := w.(*os.File)
+	if !show || !ok || !isWide(w) {
 		return bar{set: func(int64) {}, stop: func() {}}
 	}
-	container := mpb.New(mpb.WithOutput(w), mpb.WithWidth(72))
-	b := container.AddSpinner(0, mpb.PrependDecorators(decor.Name(label+" ")),
+	container := mpb.New(mpb.WithConsoleWriter(&screen{file: file}))
+	b := container.AddSpinner(0, mpb.BarWidth(2), mpb.PrependDecorators(decor.Name(label+" ")),
 		mpb.AppendDecorators(decor.CurrentNoUnit(" %d"), decor.AverageSpeed(0, " %.0f/s")))
 	return bar{set: b.SetCurrent, stop: func() { b.Abort(false); container.Wait() }}
 }

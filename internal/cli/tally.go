@@ -41,7 +41,7 @@ func (r *reporter) emit(c *call) error {
 	case c.err != nil:
 		r.gap = true
 		r.unanswered += int64(len(c.userIDs))
-		return nil
+		return nil //nolint:nilerr // the pipeline tells it
 	}
 	for _, a := range c.answers {
 		r.count(a)
@@ -97,8 +97,9 @@ func accountMeaning(code int) string {
 		return "the account is not imported" // the table's advice is to import it
 	case errcode.BadParam:
 		return "" // the account's own line says it better
+	default:
+		return meaning(code)
 	}
-	return meaning(code)
 }
 
 // plural writes a number of things.

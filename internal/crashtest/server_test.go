@@ -48,9 +48,15 @@ var readyLine = regexp.MustCompile(`rest=(\S+)`)
 // start runs the server over the store in dir and returns when it listens.
 func start(t *testing.T, exe, dir string) *server {
 	t.Helper()
+	return startAt(t, exe, dir, "127.0.0.1:0")
+}
+
+// startAt is start with the address to listen at.
+func startAt(t *testing.T, exe, dir, listen string) *server {
+	t.Helper()
 	s := &server{stderr: &tail{}, exited: make(chan struct{})}
 	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), exe, "serve",
-		"--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0", "--store=pebble:"+dir,
+		"--listen="+listen, "--ops-listen=127.0.0.1:0", "--store=pebble:"+dir,
 		fmt.Sprintf("--app=sdkappid=%d,key=%s,admin=%s,rate=0", sdkAppID, key, admin))
 	s.cmd.Stderr = s.stderr
 	stdout, err := s.cmd.StdoutPipe()

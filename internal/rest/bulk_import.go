@@ -33,7 +33,9 @@ func (h *Handler) bulkImport(ctx context.Context, s *stream, c *call) (wire.Repl
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	// That the client is gone shows when its body is read, or when it is answered. Until then
+	// what has come of it is imported, and no import is abandoned.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	b := &bulkImport{
 		h: h, c: c, stream: s, policy: c.app.Policy(),
@@ -89,12 +91,11 @@ func (b *bulkImport) feed(ctx context.Context, q wire.BulkQuery, body *blocks) e
 				return err
 			}
 		}
-		if idle {
+		if g.next.aged(b.stream.now()) || idle {
 			if err := b.dispatch(ctx, g.take()); err != nil {
 				return err
 			}
 		}
-		g.next.age(b.stream.now())
 	}
 }
 
@@ -102,6 +103,9 @@ func (b *bulkImport) feed(ctx context.Context, q wire.BulkQuery, body *blocks) e
 // where the order of rows counts: the last Nick of a name wins, the first TinyID, and who
 // came first as long as the quota had room.
 func (b *bulkImport) dispatch(ctx context.Context, r *run) error {
+	if r.empty() {
+		return nil
+	}
 	places := 1
 	if r.ordered || b.policy.Quota > 0 {
 		places = runsAhead

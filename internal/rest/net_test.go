@@ -19,12 +19,17 @@ func (w *world) connect(t *testing.T) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	server := httptest.NewServer(w.handler)
 	t.Cleanup(server.Close)
+	return dial(t, server)
+}
+
+func dial(t *testing.T, server *httptest.Server) (net.Conn, *bufio.Reader) {
+	t.Helper()
 	var d net.Dialer
 	conn, err := d.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() { conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}

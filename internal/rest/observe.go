@@ -71,7 +71,7 @@ func (m *metrics) imported(outcomes []account.Outcome) {
 func (m *metrics) importedRun(r *account.RunResult, unread int) {
 	for status, counter := range m.byStatus {
 		n := r.Count[status]
-		if account.Status(status) == account.Failed { //nolint:gosec // an index of byStatus is a Status
+		if account.Status(status) == account.Failed {
 			n += int64(unread)
 		}
 		if n > 0 {

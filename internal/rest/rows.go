@@ -21,7 +21,7 @@ const (
 	runFailures = 8 << 10                // rows that cannot be read
 	keepRows    = 4 << 10                // entries of a run that is restored entry by entry
 	runWait     = 200 * time.Millisecond // without another row
-	runAge      = time.Second            // altogether, unless rows come faster than they are gathered
+	runAge      = time.Second            // altogether
 	blockSize   = 256 << 10
 )
 
@@ -63,11 +63,13 @@ func (r *run) begin(end int64) *run {
 
 func (r *run) empty() bool { return r.endRow < r.firstRow }
 
-// age notes the time at which the run has begun to wait for more rows.
-func (r *run) age(now time.Time) {
+// aged reports whether the run has waited for more rows for long enough. It notes when that
+// began, and so must be called whenever rows were added.
+func (r *run) aged(now time.Time) bool {
 	if r.since.IsZero() && !r.empty() {
 		r.since = now
 	}
+	return !r.empty() && now.Sub(r.since) >= runAge
 }
 
 // waits returns for how long more rows may let the run wait; 0 for ever.
@@ -113,7 +115,7 @@ type gatherer struct {
 	next *run
 	used chan *run // runs that are through and can be used again
 
-	partial  string // the beginning of a row whose end is in a block to come
+	partial  []byte // the beginning of a row whose end is in a block to come
 	overlong bool   // the beginning was too long, and is gone
 }
 
@@ -128,9 +130,9 @@ func (g *gatherer) add(block *string) (full bool) {
 			return false
 		}
 		*block = rest
-		if g.partial != "" {
-			line = g.partial + line
-			g.partial = ""
+		if len(g.partial) > 0 {
+			line = string(append(g.partial, line...))
+			g.partial = g.partial[:0]
 		}
 		g.row(line)
 	}
@@ -140,18 +142,17 @@ func (g *gatherer) add(block *string) (full bool) {
 // begin keeps the beginning of a row.
 func (g *gatherer) begin(text string) {
 	if g.overlong = g.overlong || len(g.partial)+len(text) > wire.MaxRow+1; g.overlong {
-		g.partial = ""
+		g.partial = g.partial[:0]
 		return
 	}
-	g.partial += text
+	g.partial = append(g.partial, text...)
 }
 
 // end takes what is behind the last line break, at the end of the body.
 func (g *gatherer) end() {
-	if g.partial != "" || g.overlong {
-		g.row(g.partial)
+	if len(g.partial) > 0 || g.overlong {
+		g.row(string(g.partial))
 	}
-	g.partial = ""
 }
 
 // shortFault returns an error if the body had fewer rows than there were to skip.
@@ -200,7 +201,7 @@ func (g *gatherer) row(line string) {
 		return
 	}
 	r.entries = append(r.entries, account.Entry{UserID: account.UserID(row.UserID), Nick: row.Nick, FaceURL: row.FaceURL})
-	r.offset = append(r.offset, int32(r.endRow-r.firstRow)) //nolint:gosec // a run has runLines at the most
+	r.offset = append(r.offset, int32(r.endRow-r.firstRow))
 	r.ordered = r.ordered || row.Nick != "" || row.FaceURL != "" || g.keep
 	if g.keep {
 		r.restore = append(r.restore, account.Restore{TinyID: account.TinyID(row.TinyID), Created: row.Created, ValidFrom: row.ValidFrom})

@@ -91,9 +91,6 @@ func (s *stream) begin() error {
 		s.w.WriteHeader(http.StatusContinue) // once the header is out it could not be any more
 	}
 	_ = s.control.EnableFullDuplex() // what cannot do it, as HTTP/2, does it anyway
-	// The server's own limit is for a whole request. If it stayed, it would also end the
-	// stream of a client that has sent everything, while it is watched for its leaving.
-	_ = s.control.SetReadDeadline(time.Time{})
 	header := s.w.Header()
 	header["Content-Type"] = ndjson
 	header["X-Request-Id"] = []string{s.id}
@@ -150,11 +147,7 @@ func (s *stream) Read(p []byte) (int, error) {
 		s.renew(&s.renewed, s.control.SetReadDeadline)
 	}
 	s.reading.Unlock()
-	n, err := s.request.Body.Read(p)
-	if err != nil {
-		_ = s.control.SetReadDeadline(time.Time{}) // for the same reason as in begin
-	}
-	return n, err
+	return s.request.Body.Read(p)
 }
 
 // finish writes the last line.

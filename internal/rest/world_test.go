@@ -201,6 +201,10 @@ func (c *clock) WaitUntil(ctx context.Context, t time.Time) error {
 type faultyStore struct {
 	account.Store
 	mode string
+
+	// These are called, if they are there, before the store is.
+	importing func(ctx context.Context)
+	listing   func(ctx context.Context)
 }
 
 // faults are the modes, and what account.Service makes of them in the end.
@@ -218,6 +222,9 @@ func (s *faultyStore) fault() error {
 }
 
 func (s *faultyStore) Import(ctx context.Context, app account.SDKAppID, b account.Batch) ([]account.Imported, error) {
+	if s.importing != nil {
+		s.importing(ctx)
+	}
 	if err := s.fault(); err != nil {
 		return nil, err
 	}
@@ -242,6 +249,9 @@ func (s *faultyStore) Get(ctx context.Context, app account.SDKAppID, ids []accou
 }
 
 func (s *faultyStore) List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error) {
+	if s.listing != nil {
+		s.listing(ctx)
+	}
 	if err := s.fault(); err != nil {
 		return nil, err
 	}

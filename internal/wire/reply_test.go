@@ -49,8 +49,13 @@ func TestAppendReply(t *testing.T) {
 			`{"UserID":"","ResultCode":70402,"ResultInfo":"the UserID is empty","Status":"Failed","TinyID":""}]}`},
 		{
 			name: "import with count, every status its own", reply: wire.ImportReply{Count: true, Outcomes: []account.Outcome{
-				{UserID: "a", Status: account.Created}, {UserID: "b", Status: account.Created}, {UserID: "a", Status: account.Duplicate},
-				{UserID: "c", Status: account.Existed}, {UserID: "d", Status: account.Updated}, {UserID: " "}, {UserID: " "},
+				{UserID: "a", Status: account.Created},
+				{UserID: "b", Status: account.Created},
+				{UserID: "a", Status: account.Duplicate},
+				{UserID: "c", Status: account.Existed},
+				{UserID: "d", Status: account.Updated},
+				{UserID: " "},
+				{UserID: " "},
 			}},
 			want: ok + `,"FailAccounts":[" "],"Count":{"Created":2,"Existed":1,"Updated":1,"Duplicate":1,"Failed":2}}`,
 		},

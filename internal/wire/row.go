@@ -183,7 +183,7 @@ func (m *rowMatcher) field(row *Row, field string, keep bool) {
 // other consumes the value of a field that is a number, or of no interest.
 func (m *rowMatcher) other(row *Row, field string, keep bool) {
 	quoted := m.peek() == '"'
-	value := ""
+	var value string
 	if quoted {
 		value = m.text()
 	} else {
@@ -244,7 +244,7 @@ func (r *Row) decode(line string, keep bool) error {
 	err := decode([]byte(line), func(s *scanner, field string) (fault *errcode.Error) {
 		switch field {
 		case "UserID":
-			ok := false
+			var ok bool
 			if r.UserID, ok = s.str(); !ok {
 				fault = errcode.Newf(errcode.UserIDNotString, "UserID must be a string")
 			}
@@ -275,7 +275,7 @@ func hasReplacement(s string) bool {
 
 func (s *scanner) numberField(r *Row, field string, keep bool) *errcode.Error {
 	quoted := s.kind() == '"'
-	value := ""
+	var value string
 	if quoted {
 		value, _ = s.str()
 	} else {

@@ -121,7 +121,7 @@ func (x *nameIndex) order(app account.SDKAppID, entries []account.Entry) indexOr
 	o := indexOrder{prints: make([]fingerprint, len(entries)), entry: make([]int32, len(entries))}
 	for i, f := range prints {
 		to := &start[f.place()]
-		o.prints[*to], o.entry[*to] = f, int32(i) //nolint:gosec // a position in a run
+		o.prints[*to], o.entry[*to] = f, int32(i)
 		*to++
 	}
 	return o

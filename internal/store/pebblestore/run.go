@@ -139,6 +139,7 @@ func (s *Store) decideRun(ctx context.Context, op *runOp) (created int, err erro
 			op.writes++
 		case account.Updated:
 			op.writes++
+		default: // nothing to write
 		}
 	}
 	return created, nil
@@ -263,7 +264,7 @@ func (op *runOp) fresh() []fingerprint {
 // record returns the record of entry i, which is created or updated; id is the TinyID of a
 // created one.
 func (op *runOp) record(i int, id account.TinyID) record {
-	r := op.old[int32(i)] //nolint:gosec // a position in a run
+	r := op.old[int32(i)]
 	if op.out[i].Status == account.Created {
 		r = record{tinyID: id, created: op.batch.At, validFrom: r.validFrom}
 	}
