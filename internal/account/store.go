@@ -35,7 +35,8 @@ type Store interface {
 	// List returns up to limit imported accounts of an App whose UserID is greater than
 	// after, in byte order of UserID; fewer than limit means that there are no more. A
 	// limit below 1 returns none. after is "", to start at the beginning, or a valid name
-	// that need not be there. Pages are not one snapshot: an account that is imported or
+	// that need not be there. The Attrs of their profiles are left out, so that many accounts
+	// have a bounded size. Pages are not one snapshot: an account that is imported or
 	// deleted between two calls may be missed or met, every other is met exactly once.
 	List(ctx context.Context, app SDKAppID, after UserID, limit int) ([]Account, error)
 

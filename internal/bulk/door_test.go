@@ -184,7 +184,7 @@ func TestImportEndsWhereItsInputWaits(t *testing.T) {
 						}
 					},
 				})
-				want := error(context.Canceled)
+				want := context.Canceled
 				if refused {
 					want = errRefused
 				}

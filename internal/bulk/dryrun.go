@@ -35,6 +35,7 @@ type DryRunOptions struct {
 	OnReject    func(Reject) // for each row that could not be imported, in no order
 	OnProgress  func(line int64)
 	TempDir     string // where names are counted; "" for the system's
+	StopInput   func() // see Options; may be nil
 }
 
 // TryImport reads the whole input and asks the service about every name, without changing
@@ -77,6 +78,9 @@ func (d *dryRun) run(ctx context.Context) error {
 				if err := d.check(ctx, c); err != nil {
 					d.fail(err)
 					stop()
+					if d.o.StopInput != nil {
+						d.o.StopInput()
+					}
 				}
 			}
 		})

@@ -105,7 +105,7 @@ func (h *hosted) do(r *http.Request) (reply func(http.ResponseWriter)) {
 	var body struct {
 		UserID      string
 		Accounts    []string
-		AccountList []struct{ UserID, Nick, FaceUrl string }
+		AccountList []struct{ UserID, Nick string }
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return refuse(60003, err.Error())

@@ -12,6 +12,7 @@ import (
 
 // TestSpoolAgainstMap adds names, many of them several times, and counts them in a map too.
 func TestSpoolAgainstMap(t *testing.T) {
+	t.Parallel() // it waits for the disk
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		s, err := bulk.NewSpool(dir)

@@ -47,7 +47,9 @@ func (c *importCmd) Run(ctx context.Context, streams Streams) error {
 		return err
 	}
 	defer client.CloseIdleConnections()
-	input, err := bulk.OpenInput(c.File, bulk.Interruptible(ctx, streams.In))
+	reading, stopInput := context.WithCancel(ctx)
+	defer stopInput()
+	input, err := bulk.OpenInput(c.File, bulk.Interruptible(reading, streams.In))
 	if err != nil {
 		return &usage{inner(err), ""}
 	}
@@ -65,12 +67,14 @@ func (c *importCmd) Run(ctx context.Context, streams Streams) error {
 		show.notice("stopping when the calls under way have ended; Ctrl-C again stops at once")
 	})()
 	if c.DryRun {
-		return c.dryRun(ctx, reader, client, show)
+		return c.dryRun(ctx, reader, show, bulk.DryRunOptions{
+			Service: client, Concurrency: c.Concurrency, StopInput: stopInput, OnReject: show.reject, OnProgress: show.dryProgress,
+		})
 	}
 	o := bulk.Options{
 		Service: client, SDKAppID: c.SDKAppID, KeepTinyIDs: c.KeepTinyIDs, Concurrency: c.Concurrency,
 		Checkpoint: c.checkpoint(), Resume: c.Resume, Rejects: c.Rejects,
-		OnReject: show.reject, OnProgress: show.progress, Notice: show.notice,
+		OnReject: show.reject, OnProgress: show.progress, Notice: show.notice, StopInput: stopInput,
 	}
 	if c.Stream {
 		o.Door = bulk.Stream
@@ -182,11 +186,9 @@ func (c *importCmd) rejected(n int64) error {
 }
 
 // dryRun counts what an import would do.
-func (c *importCmd) dryRun(ctx context.Context, in *bulk.Reader, client bulk.Checker, show *importDisplay) error {
+func (c *importCmd) dryRun(ctx context.Context, in *bulk.Reader, show *importDisplay, o bulk.DryRunOptions) error {
 	begin := time.Now()
-	result, err := bulk.TryImport(ctx, in, bulk.DryRunOptions{
-		Service: client, Concurrency: c.Concurrency, OnReject: show.reject, OnProgress: show.dryProgress,
-	})
+	result, err := bulk.TryImport(ctx, in, o)
 	show.stop()
 	if err != nil {
 		if ctx.Err() != nil {

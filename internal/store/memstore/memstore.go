@@ -300,7 +300,8 @@ func (s *Store) List(ctx context.Context, app account.SDKAppID, after account.Us
 	ids = ids[:min(limit, len(ids))]
 	out := make([]account.Account, len(ids))
 	for i, id := range ids {
-		out[i] = a.names[id].copy()
+		out[i] = a.names[id].Account
+		out[i].Profile.Attrs = nil
 	}
 	return out, nil
 }

@@ -108,7 +108,7 @@ func (s *Store) list(ctx context.Context, app account.SDKAppID, after account.Us
 	out := make([]account.Account, 0, min(max(limit, 0), listRoom))
 	var names arena
 	for ok := it.First(); ok && len(out) < limit; ok = it.Next() {
-		r, err := decodeRecord(it.Value())
+		r, err := decodeParts(it.Value(), false)
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", it.Key(), err)
 		}

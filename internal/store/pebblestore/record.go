@@ -94,7 +94,10 @@ func appendString(dst []byte, s string) []byte {
 var errRecord = errors.New("corrupted account record")
 
 // decodeRecord is the inverse of appendRecord. It copies what it keeps of b.
-func decodeRecord(b []byte) (record, error) {
+func decodeRecord(b []byte) (record, error) { return decodeParts(b, true) }
+
+// decodeParts is decodeRecord, with attributes or without.
+func decodeParts(b []byte, attrs bool) (record, error) {
 	var r record
 	if len(b) < 2 {
 		return r, fmt.Errorf("%w: %d bytes", errRecord, len(b))
@@ -106,7 +109,7 @@ func decodeRecord(b []byte) (record, error) {
 	if flags&^knownFlags != 0 {
 		return r, fmt.Errorf("%w: unknown flags %#x", errRecord, flags)
 	}
-	d := decoder{b: b[2:]}
+	d := decoder{b: b[2:], attrs: attrs}
 	if flags&flagDead != 0 {
 		r.deletedAt = d.seconds()
 	} else {
@@ -133,8 +136,9 @@ func decodeRecord(b []byte) (record, error) {
 
 // decoder reads fields from b and remembers whether any was malformed.
 type decoder struct {
-	b   []byte
-	bad bool
+	b     []byte
+	bad   bool
+	attrs bool // attributes are wanted
 }
 
 func (d *decoder) uvarint() uint64 {
@@ -156,13 +160,16 @@ func (d *decoder) seconds() int64 {
 	return int64(v)
 }
 
-func (d *decoder) string() string {
+func (d *decoder) string() string { return string(d.text()) }
+
+// text returns the bytes of a string, which are a part of d.b.
+func (d *decoder) text() []byte {
 	n := d.uvarint()
 	if n > uint64(len(d.b)) {
 		d.bad, d.b = true, nil
-		return ""
+		return nil
 	}
-	s := string(d.b[:n])
+	s := d.b[:n]
 	d.b = d.b[n:]
 	return s
 }
@@ -175,6 +182,11 @@ func (d *decoder) profile() account.Profile {
 		return account.Profile{}
 	}
 	for range n {
+		if !d.attrs {
+			d.text()
+			d.text()
+			continue
+		}
 		p.Attrs = append(p.Attrs, account.Attr{Tag: d.string(), Value: d.string()})
 	}
 	return p

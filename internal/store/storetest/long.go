@@ -90,7 +90,7 @@ func (p *pair) compare() {
 		deleted = append(deleted, at.id)
 	}
 	sameEach(p.TB, "deleted accounts", p.get(deleted...), p.naive.get(p.app, deleted))
-	sameEach(p.TB, "accounts as Get gives them", p.get(sample(userIDs(got))...), sample(got))
+	sameEach(p.TB, "accounts as Get gives them", withoutAttrs(p.get(sample(userIDs(got))...)), sample(got))
 	same(p.TB, "count", p.count(), int64(n))
 }
 

@@ -190,7 +190,16 @@ func (n *naive) list(app account.SDKAppID, after account.UserID, limit int) []ac
 		}
 	}
 	slices.Sort(ids)
-	return n.get(app, ids[:max(0, min(limit, len(ids)))])
+	return withoutAttrs(n.get(app, ids[:max(0, min(limit, len(ids)))]))
+}
+
+// withoutAttrs returns accounts as a list has them.
+func withoutAttrs(accounts []account.Account) []account.Account {
+	out := slices.Clone(accounts)
+	for i := range out {
+		out[i].Profile.Attrs = nil
+	}
+	return out
 }
 
 func (n *naive) count(app account.SDKAppID) int64 {
