@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/muster-im/muster/internal/account"
@@ -125,6 +126,9 @@ func (s *Store) decideRun(ctx context.Context, op *runOp) (created int, err erro
 	for at := 0; at < n; at += lookupBlock {
 		end := min(at+lookupBlock, n)
 		s.index.find(op.names.prints[at:end], op.known[at:end])
+		if at%(16*lookupBlock) == 0 {
+			runtime.Gosched() // see checkEvery
+		}
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 
@@ -53,8 +54,10 @@ func openRunFiles(dir string, o Options, db *pebble.DB, lock *pebble.Lock, f *fa
 	return r, nil
 }
 
-// checkEvery is how many records are written between two looks at the context.
-const checkEvery = 4096
+// checkEvery is how many records are written between two looks at the context. Then others may
+// run, too: a call passes through five goroutines, and behind one that computes for long each
+// of them would wait for the scheduler's ten milliseconds.
+const checkEvery = 512
 
 // write writes the records of op into a table and returns its name; the created accounts
 // get the TinyIDs from id on. The table is durable.
@@ -64,8 +67,11 @@ func (r *runFiles) write(ctx context.Context, op *runOp, id account.TinyID) (str
 		prefix := len(key)
 		var value []byte
 		for i := range op.out {
-			if i%checkEvery == 0 && ctx.Err() != nil {
-				return ctx.Err()
+			if i%checkEvery == 0 {
+				runtime.Gosched()
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 			}
 			out := &op.out[i]
 			if out.Status != account.Created && out.Status != account.Updated {
