@@ -8,9 +8,9 @@ import (
 // Position is a place between two rows of an input: how much of it lies before, and what
 // that is. The zero Position is the beginning.
 type Position struct {
-	Line   int64  // lines before it
-	Offset int64  // decoded bytes before it
-	Sum    uint64 // xxhash64 of those bytes; 0 at the beginning
+	Line   int64  `json:"line"`   // lines before it
+	Offset int64  `json:"offset"` // decoded bytes before it
+	Sum    uint64 `json:"sum"`    // xxhash64 of those bytes; 0 at the beginning
 }
 
 // MismatchError says that a checkpoint does not belong to this input.
