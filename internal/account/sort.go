@@ -58,11 +58,7 @@ func sortBehind(list, spare []namePos, entries []Entry, depth int) {
 		}
 		// A key that ends in a NUL is the end of its name, so all of these are one name.
 		if end-first > 1 && list[first].key&math.MaxUint8 != 0 {
-			key := list[first].key
 			sortBehind(list[first:end], spare[first:end], entries, depth+8)
-			for i := first; i < end; i++ {
-				list[i].key = key // so that equal names have equal keys, whatever the depth
-			}
 		}
 		first = end
 	}

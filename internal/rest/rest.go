@@ -12,6 +12,9 @@
 // except HEAD, which answers 200 to whoever probes the server, and OPTIONS, which
 // answers a browser's preflight. The Content-Type of a request is never looked at.
 //
+// The two streaming commands (stream.go) differ in one thing: once they have begun, their
+// answer is lines of JSON that come while the body is read, and the envelope is the last.
+//
 // Every answer carries an X-Request-Id, which the log line of the request repeats. The log
 // has the path, never the query, the body or a UserSig; names of accounts appear at
 // debug level only.

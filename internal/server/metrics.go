@@ -25,10 +25,14 @@ func (s *Server) registerProcess(version string) error {
 		Name: "muster_apps",
 		Help: "Apps, disabled ones included.",
 	}, func() float64 { return float64(len(s.apps.All())) })
+	streams := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "muster_bulk_streams",
+		Help: "Bulk imports and exports under way.",
+	}, func() float64 { return float64(s.streams.InFlight()) })
 	return s.register(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		info, apps)
+		info, apps, streams)
 }
 
 // measure registers what is asked of the store and returns the store as requests should

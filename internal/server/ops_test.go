@@ -27,6 +27,7 @@ func TestOpsDoor(t *testing.T) {
 	for _, want := range []string{
 		"\nmuster_accounts 11\n", // with the admin
 		"\nmuster_apps 1\n",
+		"\nmuster_bulk_streams 0\n",
 		"\nmuster_store_index_complete ",
 		`muster_store_seconds_count{op="import"} 1`,
 		`muster_requests_total{code="0",command="im_open_login_svc/multiaccount_import"} 1`,

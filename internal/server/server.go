@@ -37,6 +37,7 @@ type Server struct {
 	apps     *app.Registry
 	revoked  *auth.Revocations
 	gate     *limit.Gate
+	streams  *limit.Gate // bulk imports and exports
 	registry *prometheus.Registry
 	health   health
 	cleanups cleanups
@@ -66,6 +67,7 @@ func New(o Options) (*Server, error) {
 		apps:     apps,
 		revoked:  auth.NewRevocations(),
 		gate:     limit.NewGate(o.Config.MaxInFlight),
+		streams:  limit.NewGate(o.Config.BulkStreams),
 		registry: prometheus.NewRegistry(),
 		failed:   make(chan error, 1),
 	}
@@ -163,7 +165,7 @@ func (s *Server) restHandler() (*rest.Handler, error) {
 		Now:           time.Now,
 		Metrics:       s.registry,
 		MaxBody:       int64(s.config.MaxBody),
-		Streams:       limit.NewGate(s.config.BulkStreams),
+		Streams:       s.streams,
 	})
 }
 
