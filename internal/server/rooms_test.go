@@ -60,6 +60,7 @@ var only = map[string][]string{
 // guests are the modules of others, each with the rooms that may know it.
 var guests = map[string][]string{
 	"github.com/cockroachdb/pebble/":          {"internal/store/pebblestore"},
+	"github.com/bits-and-blooms/bloom/":       {"internal/store/pebblestore"},
 	"github.com/dchest/siphash":               {"internal/store/pebblestore"},
 	"github.com/hashicorp/golang-lru/":        {"internal/auth"},
 	"github.com/go-json-experiment/json/":     {"internal/wire", "internal/profile"},

@@ -27,7 +27,8 @@ type tinyIDs struct {
 	dirty bool           // next has to be written
 	moved bool           // start and spans too
 
-	restored map[account.TinyID]struct{} // staged, not applied yet
+	staged   map[account.TinyID]struct{} // restored, not applied yet
+	restored *restoredIDs
 }
 
 // idSpan holds the TinyIDs from first up to, not including, end.
@@ -49,7 +50,7 @@ func loadIDs(db pebble.Reader) (tinyIDs, error) {
 	}
 	ids := tinyIDs{
 		next: max(account.FirstTinyID, account.TinyID(next)), start: account.FirstTinyID,
-		restored: make(map[account.TinyID]struct{}),
+		staged: make(map[account.TinyID]struct{}),
 	}
 	value, closer, err := db.Get(metaSpans())
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -96,13 +97,16 @@ func (t *tinyIDs) take(n int) account.TinyID {
 
 // given reports whether id was given before, or may have been.
 func (t *tinyIDs) given(db pebble.Reader, id account.TinyID) (bool, error) {
-	if _, ok := t.restored[id]; ok || id >= t.start && id < t.next {
+	if _, ok := t.staged[id]; ok || id >= t.start && id < t.next {
 		return true, nil
 	}
 	for _, s := range t.spans {
 		if id >= s.first && id < s.end {
 			return true, nil
 		}
+	}
+	if !t.restored.mayHave(id) {
+		return false, nil
 	}
 	_, closer, err := db.Get(restoredKey(id))
 	switch {
@@ -118,7 +122,8 @@ func (t *tinyIDs) given(db pebble.Reader, id account.TinyID) (bool, error) {
 // restore notes that id, which was not given before, is an account's now. It is at most
 // account.MaxTinyID.
 func (t *tinyIDs) restore(id account.TinyID) {
-	t.restored[id] = struct{}{}
+	t.staged[id] = struct{}{}
+	t.restored.add(id)
 	if id < t.next {
 		return
 	}
@@ -158,12 +163,12 @@ func (t *tinyIDs) writeTo(b *pebble.Batch) error {
 			return fmt.Errorf("write the spans of TinyIDs: %w", err)
 		}
 	}
-	for id := range t.restored {
+	for id := range t.staged {
 		if err := b.Set(restoredKey(id), nil, nil); err != nil {
 			return fmt.Errorf("write TinyID %d: %w", id, err)
 		}
 	}
 	t.dirty, t.moved = false, false
-	clear(t.restored)
+	clear(t.staged)
 	return nil
 }

@@ -54,6 +54,7 @@ func open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	ids, err := loadIDs(s.db)
+	ids.restored = &s.restored
 	if err == nil {
 		s.runs, err = openRunFiles(dir, o, s.db, s.lock, s.failure)
 	}

@@ -57,6 +57,7 @@ type Store struct {
 	failure  *failure
 	runs     runFiles
 	changes  atomic.Uint64 // see committer
+	restored restoredIDs
 
 	runLength int // Options.RunLength
 

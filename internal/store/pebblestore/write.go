@@ -30,6 +30,11 @@ func (s *Store) importBatch(ctx context.Context, app account.SDKAppID, b account
 			return out, err
 		}
 	}
+	if b.Restore != nil {
+		if err := s.loadRestored(ctx); err != nil {
+			return nil, err
+		}
+	}
 	n := len(b.Entries)
 	op := &importOp{
 		app: app, batch: b, out: make([]account.Imported, n),
@@ -42,6 +47,15 @@ func (s *Store) importBatch(ctx context.Context, app account.SDKAppID, b account
 		return nil, err
 	}
 	return op.out, nil
+}
+
+// loadRestored makes the committer ready to restore accounts.
+func (s *Store) loadRestored(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.closing.RUnlock()
+	return s.restored.load(ctx, s.db)
 }
 
 type importOp struct {
