@@ -82,7 +82,10 @@ func (b *bulkImport) feed(ctx context.Context, q wire.BulkQuery, body *blocks) e
 		case idle: // a slow client shall not wait for others of its rows
 		case errors.Is(err, io.EOF):
 			g.end()
-			return errors.Join(b.dispatch(ctx, g.take()), g.shortFault())
+			if err := g.shortFault(); err != nil {
+				return err
+			}
+			return b.dispatch(ctx, g.take())
 		case err != nil:
 			return errors.Join(err, b.dispatch(ctx, g.take()))
 		}

@@ -154,90 +154,73 @@ func longKept(c *client) {
 	p.compare()
 }
 
-// abandonLong cancels long batches while they are under way. After a reopen, which waits
-// for them, each must be there as a whole or not at all.
+// abandoned are imports that are cancelled while they are under way.
+type abandoned struct {
+	workers, batches int // of each worker
+	names            func(worker, batch int) []account.UserID
+	cancel           func(rng *rand.Rand, cancel func()) // maybe, some time; returns at once
+}
+
+// abandonLong abandons long batches.
 func abandonLong(c *client, seed uint64) {
 	const workers, batches = 2, 4
-	acknowledged := make([][batches]bool, workers)
 	names := longNames(0, workers*batches*longSize)
-	batch := func(w, n int) []account.UserID { return names[(w*batches+n)*longSize:][:longSize] }
-	c.together(workers, func(w int) error {
-		rng := rand.New(rand.NewPCG(seed, uint64(w)))
-		for n := range batches {
-			ctx, cancel := context.WithCancel(c.Context())
-			go cancelAfter(rng.Int64N(1<<rng.IntN(20)), cancel)
-			_, err := c.store().Import(ctx, c.app, account.Batch{Entries: entries(batch(w, n)...), At: 50})
-			cancel()
-			if err != nil && !errors.Is(err, context.Canceled) {
-				return err
-			}
-			acknowledged[w][n] = err == nil
-		}
-		return nil
-	})
-	c.reopen()
-	total := 0
-	for w := range workers {
-		for n := range batches {
-			there := 0
-			for _, found := range c.check(batch(w, n)...) {
-				if found {
-					there++
-				}
-			}
-			if there != longSize && (there > 0 || acknowledged[w][n]) {
-				c.Errorf("of batch %d of worker %d are %d accounts there, want %d (acknowledged: %v)", n, w, there, longSize, acknowledged[w][n])
-			}
-			total += there
-		}
-	}
+	total := abandoned{
+		workers, batches,
+		func(w, n int) []account.UserID { return names[(w*batches+n)*longSize:][:longSize] },
+		func(rng *rand.Rand, cancel func()) { go cancelAfter(rng.Int64N(1<<rng.IntN(20)), cancel) },
+	}.run(c, seed)
 	c.Logf("%d of %d long batches had their effect", total/longSize, workers*batches)
 	same(c.TB, "count", c.count(), int64(total))
 }
 
-// abandonImports cancels imports while they are under way. After a reopen, which waits
-// for them, each batch must be there as a whole or not at all.
+// abandonImports abandons short ones.
 func abandonImports(c *client, seed uint64) {
-	const workers, batches, size = 8, 10, 8
-	acknowledged := make([][batches]bool, workers)
-	names := func(w, batch int) []account.UserID {
-		var ids []account.UserID
-		for i := range size {
-			ids = append(ids, account.UserID(fmt.Sprintf("w%d-%d-%d", w, batch, i)))
-		}
-		return ids
-	}
-	c.together(workers, func(w int) error {
-		rng := rand.New(rand.NewPCG(seed, uint64(w)))
-		for n := range batches {
-			ctx, cancel := context.WithCancel(c.Context())
+	total := abandoned{
+		8, 10,
+		func(w, batch int) []account.UserID {
+			ids := make([]account.UserID, 8)
+			for i := range ids {
+				ids[i] = account.UserID(fmt.Sprintf("w%d-%d-%d", w, batch, i))
+			}
+			return ids
+		},
+		func(rng *rand.Rand, cancel func()) {
 			if rng.IntN(3) > 0 {
 				go cancel()
 			}
-			_, err := c.store().Import(ctx, c.app, account.Batch{Entries: entries(names(w, n)...), At: 50})
+		},
+	}.run(c, seed)
+	c.wantExactCount(total)
+}
+
+// run imports and cancels. After a reopen, which waits for what is under way, each batch must
+// be there as a whole or not at all. It returns how many accounts are there.
+func (a abandoned) run(c *client, seed uint64) (total int) {
+	acknowledged := make([]bool, a.workers*a.batches)
+	c.together(a.workers, func(w int) error {
+		rng := rand.New(rand.NewPCG(seed, uint64(w)))
+		for n := range a.batches {
+			ctx, cancel := context.WithCancel(c.Context())
+			a.cancel(rng, cancel)
+			_, err := c.store().Import(ctx, c.app, account.Batch{Entries: entries(a.names(w, n)...), At: 50})
 			cancel()
 			if err != nil && !errors.Is(err, context.Canceled) {
 				return err
 			}
-			acknowledged[w][n] = err == nil
+			acknowledged[w*a.batches+n] = err == nil
 		}
 		return nil
 	})
 	c.reopen()
-	total := 0
-	for w := range workers {
-		for n := range batches {
-			there := 0
-			for _, found := range c.check(names(w, n)...) {
-				if found {
-					there++
-				}
-			}
-			if there != size && (there > 0 || acknowledged[w][n]) {
-				c.Errorf("of batch %d of worker %d are %d accounts there, want %d (acknowledged: %v)", n, w, there, size, acknowledged[w][n])
-			}
-			total += there
+	for i, acked := range acknowledged {
+		w, n := i/a.batches, i%a.batches
+		found := c.check(a.names(w, n)...)
+		there := len(slices.DeleteFunc(slices.Clone(found), func(imported bool) bool { return !imported }))
+		if there != len(found) && (there > 0 || acked) {
+			c.Errorf("of batch %d of worker %d are %d accounts there, want %d (acknowledged: %v)", n, w, there, len(found), acked)
 		}
+		total += there
 	}
-	c.wantExactCount(total)
+	return total
 }
