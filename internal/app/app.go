@@ -48,6 +48,8 @@ type App struct {
 	Disabled     bool
 	DeleteLocked bool
 	DeleteHold   time.Duration
+	Login        LoginPolicy
+	Webhook      Webhook
 
 	// policy is computed once, for an App in a Registry. self tells such an App from a
 	// copy of it, which may be changed and whose policy would then be out of date.
@@ -89,7 +91,9 @@ func (a App) Equal(b App) bool {
 		a.Rate == b.Rate &&
 		a.Disabled == b.Disabled &&
 		a.DeleteLocked == b.DeleteLocked &&
-		a.DeleteHold == b.DeleteHold
+		a.DeleteHold == b.DeleteHold &&
+		a.Login == b.Login &&
+		a.Webhook == b.Webhook
 }
 
 // freeze returns a copy of a that shares nothing with it and whose Policy is computed.

@@ -26,6 +26,7 @@ func sample(id account.SDKAppID) app.App {
 		Edition:    app.Trial,
 		Rate:       app.DefaultRate,
 		DeleteHold: time.Hour,
+		Webhook:    app.Webhook{URL: "https://app.example.com/im", Token: secret},
 	}
 }
 
@@ -46,7 +47,8 @@ func holders(t *testing.T) map[string]any {
 		"*App":        &a,
 		"registered":  registered,
 		"in a struct": struct{ App *app.App }{registered},
-		"Spec":        app.Spec{SDKAppID: 1, Keys: a.Keys, Admins: a.Admins},
+		"Spec":        app.Spec{SDKAppID: 1, Keys: a.Keys, Admins: a.Admins, Webhook: a.Webhook.URL, WebhookToken: secret},
+		"Webhook":     a.Webhook,
 	}
 }
 

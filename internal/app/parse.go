@@ -12,7 +12,8 @@ import (
 )
 
 // Syntax is the form of an App in one line, for help texts.
-const Syntax = "sdkappid=N,key=K[,key=K2],admin=A[,admin=B][,edition=trial|pro][,rate=200][,disabled][,delete-locked][,delete-hold=720h]"
+const Syntax = "sdkappid=N,key=K[,key=K2],admin=A[,admin=B][,edition=trial|pro][,rate=200][,disabled][,delete-locked][,delete-hold=720h]" +
+	"[,login-mode=single|dual|triple|multi][,web-instances=1][,platform-instances=1][,webhook=URL[,webhook-token=T]]"
 
 // Parse returns the App that a line in the form of Syntax describes. A value cannot hold
 // a comma; in the config file it can.
@@ -64,9 +65,13 @@ func (p *parser) field(n int, part string) {
 		p.spec.Keys = append(p.spec.Keys, Key(value))
 	case "admin":
 		p.spec.Admins = append(p.spec.Admins, account.UserID(value))
-	case "sdkappid", "edition", "rate", "delete-hold":
+	case "sdkappid", "rate", "delete-hold", "web-instances", "platform-instances":
 		if p.once(name) && p.need(name, hasValue) {
-			p.scalar(name, value)
+			p.number(name, value)
+		}
+	case "edition", "login-mode", "webhook", "webhook-token":
+		if p.once(name) && p.need(name, hasValue) {
+			p.text(name, value)
 		}
 	case "disabled", "delete-locked":
 		if p.once(name) {
@@ -94,32 +99,52 @@ func (p *parser) need(name string, hasValue bool) bool {
 	return hasValue
 }
 
-// scalar reads a field that has one value. What strconv and time say of a bad one is
-// dropped, since it repeats the value.
-func (p *parser) scalar(name, value string) {
+// number reads a field that has one number or time. What strconv and time say of a bad one
+// is dropped, since it repeats the value.
+func (p *parser) number(name, value string) {
 	var err error
 	switch name {
 	case "sdkappid":
 		if p.spec.SDKAppID, err = strconv.ParseUint(value, 10, 64); err != nil {
 			p.fail(name, notSDKAppID)
 		}
-	case "edition":
-		p.spec.Edition = Edition(value)
-		if value == "" {
-			p.fail(name, "is empty")
-		}
 	case "rate":
-		var rate int
-		if rate, err = strconv.Atoi(value); err != nil {
-			p.fail(name, notRate)
-		}
-		p.spec.Rate = &rate
+		p.spec.Rate = p.integer(name, value, notRate)
+	case "web-instances":
+		p.spec.WebInstances = p.integer(name, value, notWebInstances)
+	case "platform-instances":
+		p.spec.PlatformInstances = p.integer(name, value, notPlatformInstances)
 	case "delete-hold":
 		var hold time.Duration
 		if hold, err = time.ParseDuration(value); err != nil {
 			p.fail(name, errNotDuration.Error())
 		}
 		p.spec.DeleteHold = Duration(hold)
+	}
+}
+
+func (p *parser) integer(name, value, problem string) *int {
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		p.fail(name, problem)
+	}
+	return &n
+}
+
+// text reads a field that has one text.
+func (p *parser) text(name, value string) {
+	if value == "" {
+		p.fail(name, "is empty")
+	}
+	switch name {
+	case "edition":
+		p.spec.Edition = Edition(value)
+	case "login-mode":
+		p.spec.LoginMode = LoginMode(value)
+	case "webhook":
+		p.spec.Webhook = value
+	case "webhook-token":
+		p.spec.WebhookToken = Key(value)
 	}
 }
 

@@ -93,6 +93,9 @@ func TestSwapKeepsPointersOfUnchangedApps(t *testing.T) {
 		"disabled":      func(a *app.App) { a.Disabled = true },
 		"delete locked": func(a *app.App) { a.DeleteLocked = true },
 		"delete hold":   func(a *app.App) { a.DeleteHold++ },
+		"login":         func(a *app.App) { a.Login.WebInstances++ },
+		"webhook":       func(a *app.App) { a.Webhook.URL += "/v2" },
+		"webhook token": func(a *app.App) { a.Webhook.Token = "another-token" },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {

@@ -32,6 +32,16 @@ type Spec struct {
 	DeleteLocked bool `yaml:"delete-locked,omitempty" json:"delete-locked,omitempty"`
 	// DeleteHold is how long a deleted name cannot be imported again; 0 means at once.
 	DeleteHold Duration `yaml:"delete-hold,omitempty" json:"delete-hold,omitempty"`
+	// LoginMode is one of the modes; empty means MultiLogin.
+	LoginMode LoginMode `yaml:"login-mode,omitempty" json:"login-mode,omitempty"`
+	// WebInstances is 1 to MaxWebInstances; nil means 1.
+	WebInstances *int `yaml:"web-instances,omitempty" json:"web-instances,omitempty"`
+	// PlatformInstances is 1 to MaxPlatformInstances; nil means 1.
+	PlatformInstances *int `yaml:"platform-instances,omitempty" json:"platform-instances,omitempty"`
+	// Webhook is an http or https URL without userinfo and fragment; empty means none.
+	Webhook string `yaml:"webhook,omitempty" json:"webhook,omitempty"`
+	// WebhookToken signs the requests to Webhook; empty means that they are not signed.
+	WebhookToken Key `yaml:"webhook-token,omitempty" json:"webhook-token,omitempty"`
 }
 
 // Duration is a time.Duration that JSON and YAML write as text, such as 720h.
@@ -57,6 +67,9 @@ var errNotDuration = errors.New("is not a duration such as 720h")
 const (
 	notSDKAppID = "must be a number from 1 to 4294967295"
 	notRate     = "must be a number from 0 to 1000000, where 0 means no limit"
+
+	notWebInstances      = "must be a number from 1 to 10"
+	notPlatformInstances = "must be a number from 1 to 3"
 )
 
 // FieldError is one fault of a Spec. It never shows the field's value, which may be a
@@ -88,6 +101,8 @@ func (s Spec) App() (App, error) {
 		Disabled:     s.Disabled,
 		DeleteLocked: s.DeleteLocked,
 		DeleteHold:   time.Duration(s.DeleteHold),
+		Login:        s.login(),
+		Webhook:      Webhook{URL: s.Webhook, Token: s.WebhookToken},
 	}
 	if a.Edition == "" {
 		a.Edition = Pro
@@ -116,6 +131,47 @@ func (s Spec) Validate() []error {
 	}
 	if s.DeleteHold < 0 {
 		faults = append(faults, fault("delete-hold", "must not be negative"))
+	}
+	faults = append(faults, s.loginFaults()...)
+	return append(faults, s.webhookFaults()...)
+}
+
+// login returns the LoginPolicy of a Spec that is sound, its defaults filled in.
+func (s Spec) login() LoginPolicy {
+	p := LoginPolicy{Mode: s.LoginMode}
+	if s.WebInstances != nil {
+		p.WebInstances = *s.WebInstances
+	}
+	if s.PlatformInstances != nil {
+		p.PlatformInstances = *s.PlatformInstances
+	}
+	return p.Filled()
+}
+
+func (s Spec) loginFaults() []error {
+	var faults []error
+	if s.LoginMode != "" && !s.LoginMode.Valid() {
+		faults = append(faults, fault("login-mode", "must be single, dual, triple or multi"))
+	}
+	if n := s.WebInstances; n != nil && (*n < 1 || *n > MaxWebInstances) {
+		faults = append(faults, fault("web-instances", notWebInstances))
+	}
+	if n := s.PlatformInstances; n != nil && (*n < 1 || *n > MaxPlatformInstances) {
+		faults = append(faults, fault("platform-instances", notPlatformInstances))
+	}
+	return faults
+}
+
+func (s Spec) webhookFaults() []error {
+	var faults []error
+	switch err := checkWebhookURL(s.Webhook); {
+	case s.Webhook == "" && s.WebhookToken != "":
+		faults = append(faults, fault("webhook", "is missing, but webhook-token is given"))
+	case s.Webhook != "" && err != nil:
+		faults = append(faults, fault("webhook", "%v", err))
+	}
+	if err := checkWebhookToken(s.WebhookToken); err != nil {
+		faults = append(faults, fault("webhook-token", "%v", err))
 	}
 	return faults
 }

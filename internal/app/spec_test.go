@@ -24,6 +24,7 @@ func minimalApp() app.App {
 		Admins:   []account.UserID{"administrator"},
 		Edition:  app.Pro,
 		Rate:     app.DefaultRate,
+		Login:    app.LoginPolicy{Mode: app.MultiLogin, WebInstances: 1, PlatformInstances: 1},
 	}
 }
 
@@ -46,6 +47,15 @@ func TestParse(t *testing.T) {
 		{"flags", minimal + ",disabled,delete-locked=true", func(a *app.App) { a.Disabled, a.DeleteLocked = true, true }},
 		{"flags off", minimal + ",disabled=false,delete-locked=0", func(*app.App) {}},
 		{"delete hold", minimal + ",delete-hold=720h", func(a *app.App) { a.DeleteHold = 720 * time.Hour }},
+		{"login", minimal + ",login-mode=dual,web-instances=10,platform-instances=3", func(a *app.App) {
+			a.Login = app.LoginPolicy{Mode: app.DualLogin, WebInstances: 10, PlatformInstances: 3}
+		}},
+		{"webhook", minimal + ",webhook=https://app.example.com:8443/im?from=muster", func(a *app.App) {
+			a.Webhook.URL = "https://app.example.com:8443/im?from=muster"
+		}},
+		{"webhook with a token", minimal + ",webhook-token=xxxyyy=,webhook=http://[::1]:80", func(a *app.App) {
+			a.Webhook = app.Webhook{URL: "http://[::1]:80", Token: "xxxyyy="}
+		}},
 		{"largest sdkappid", strings.Replace(minimal, "1400000000", "4294967295", 1), func(a *app.App) { a.SDKAppID = 4294967295 }},
 	}
 	for _, tt := range tests {
@@ -97,6 +107,24 @@ func TestParseNamesAllFaultsAtOnce(t *testing.T) {
 		{"a printed key", minimal + ",key=[redacted]", []string{"keys: number 2 is the placeholder"}},
 		{"an admin twice", minimal + ",admin=administrator", []string{"admins: number 2 is the same as number 1"}},
 		{"eleven admins", minimal + admins(10), []string{"admins: an App has 1 to 10 admins, not 11"}},
+		{"login mode", minimal + ",login-mode=Multi", []string{"login-mode: must be single, dual, triple or multi"}},
+		{"no login mode", minimal + ",login-mode=", []string{"login-mode: is empty"}},
+		{"no web", minimal + ",web-instances=0,platform-instances=0", []string{"web-instances: must be a number from 1 to 10", "platform-instances: must be a number from 1 to 3"}},
+		{"too many devices", minimal + ",web-instances=11,platform-instances=4", []string{"web-instances: must be a number from 1 to 10", "platform-instances: must be a number from 1 to 3"}},
+		{"instances not a number", minimal + ",web-instances=many,platform-instances=", []string{"web-instances: must be a number from 1 to 10", "platform-instances: must be a number from 1 to 3"}},
+		{"webhook no URL", minimal + ",webhook=http://a b", []string{"webhook: must be a URL such as"}},
+		{"webhook with a space", minimal + ",webhook=http://a/ b", []string{"webhook: must be a URL such as"}},
+		{"webhook of another scheme", minimal + ",webhook=ftp://a", []string{"webhook: must begin with http:// or https://"}},
+		{"webhook a bare host", minimal + ",webhook=app.example.com/im", []string{"webhook: must begin with http:// or https://"}},
+		{"webhook a host and port", minimal + ",webhook=localhost:80", []string{"webhook: must be a URL such as"}},
+		{"webhook without a host", minimal + ",webhook=http://:80/im", []string{"webhook: must have a host"}},
+		{"webhook of an impossible port", minimal + ",webhook=http://a:65536/", []string{"webhook: must have a port from 1 to 65535"}},
+		{"webhook with a password", minimal + ",webhook=http://u:p@a/", []string{"webhook: must not have a user name or password in it"}},
+		{"webhook with a fragment", minimal + ",webhook=http://a/#", []string{"webhook: must not have a fragment"}},
+		{"webhook token alone", minimal + ",webhook-token=t", []string{"webhook: is missing, but webhook-token is given"}},
+		{"empty webhook and token", minimal + ",webhook=,webhook-token=", []string{"webhook: is empty", "webhook-token: is empty"}},
+		{"printed token", minimal + ",webhook=http://a,webhook-token=[redacted]", []string{"webhook-token: is the placeholder"}},
+		{"padded token", minimal + ",webhook=http://a,webhook-token= t", []string{"webhook-token: starts or ends with white space"}},
 		{"a comma in a key", minimal + ",key=2nd-secret,more", []string{"field 5: is none of"}},
 	}
 	for _, tt := range tests {
@@ -122,12 +150,17 @@ func FuzzParse(f *testing.F) {
 	f.Add(minimal, 0)
 	f.Add(minimal+",rate=200,edition=trial,disabled,delete-locked,delete-hold=720h", 70)
 	f.Add("sdkappid=,rate=,delete-hold=,disabled=,edition=,admin=,key=", 9)
+	f.Add(minimal+",login-mode=single,web-instances=2,platform-instances=3,webhook=http://a,webhook-token=t", 110)
+	f.Add("webhook=http://u:p@a,webhook-token=,web-instances=", 15)
 	f.Add("kye=,key=a,b=c", 4)
 	const marker = "#T0p-S3cret#"
 	f.Fuzz(func(t *testing.T, line string, at int) {
 		if a, err := app.Parse(line); err == nil {
 			if got, err := app.Parse(line); err != nil || !got.Equal(a) {
 				t.Errorf("a second Parse differs: %v", err)
+			}
+			if a.Login != a.Login.Filled() || !a.Login.Mode.Valid() {
+				t.Errorf("Parse gives the LoginPolicy %+v", a.Login)
 			}
 			if len(a.Keys) == 0 || len(a.Admins) == 0 || a.SDKAppID == 0 || a.Rate < 0 {
 				t.Errorf("Parse gives an App that is not sound: %+v", a)
@@ -152,10 +185,15 @@ rate: 0
 disabled: true
 delete-locked: true
 delete-hold: 720h
+login-mode: triple
+web-instances: 2
+platform-instances: 3
+webhook: https://app.example.com/im,x
+webhook-token: a,b;c
 `
 
 func TestSpecFromYAMLAndJSON(t *testing.T) {
-	rate := 0
+	rate, web, others := 0, 2, 3
 	want := app.Spec{
 		SDKAppID:     1400000000,
 		Keys:         []app.Key{secret, "12345678"},
@@ -165,6 +203,12 @@ func TestSpecFromYAMLAndJSON(t *testing.T) {
 		Disabled:     true,
 		DeleteLocked: true,
 		DeleteHold:   app.Duration(720 * time.Hour),
+
+		LoginMode:         app.TripleLogin,
+		WebInstances:      &web,
+		PlatformInstances: &others,
+		Webhook:           "https://app.example.com/im,x",
+		WebhookToken:      "a,b;c",
 	}
 	var fromYAML app.Spec
 	if err := yaml.Unmarshal([]byte(specYAML), &fromYAML); err != nil {
@@ -190,10 +234,10 @@ func TestSpecFromYAMLAndJSON(t *testing.T) {
 		if err := code.unmarshal(text, &got); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if _, err := got.App(); err == nil || !strings.Contains(err.Error(), "placeholder") {
+		if _, err := got.App(); err == nil || strings.Count(err.Error(), "placeholder") < 2 {
 			t.Errorf("%s: a redacted Spec is taken as an App: %v", name, err)
 		}
-		got.Keys = want.Keys
+		got.Keys, got.WebhookToken = want.Keys, want.WebhookToken
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s round trip (-want +got):\n%s", name, diff)
 		}

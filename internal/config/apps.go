@@ -113,6 +113,7 @@ func shape(field reflect.Value) string {
 
 // specOf returns the Spec that describes a.
 func specOf(a app.App) app.Spec {
+	login := a.Login.Filled()
 	return app.Spec{
 		SDKAppID:     uint64(a.SDKAppID),
 		Keys:         a.Keys,
@@ -122,5 +123,11 @@ func specOf(a app.App) app.Spec {
 		Disabled:     a.Disabled,
 		DeleteLocked: a.DeleteLocked,
 		DeleteHold:   app.Duration(a.DeleteHold),
+
+		LoginMode:         login.Mode,
+		WebInstances:      &login.WebInstances,
+		PlatformInstances: &login.PlatformInstances,
+		Webhook:           a.Webhook.URL,
+		WebhookToken:      a.Webhook.Token,
 	}
 }

@@ -29,7 +29,7 @@ import (
 //	min max  the smallest and the largest value allowed
 //	help     what it is for, in one sentence
 type Config struct {
-	Listen    string    `name:"listen" default:"127.0.0.1:8080" form:"HOST:PORT" help:"Address of the REST API. Port 0 takes any free port."`
+	Listen    string    `name:"listen" default:"127.0.0.1:8080" form:"HOST:PORT" help:"Address of the REST API and of the gateway for devices. Port 0 takes any free port."`
 	OpsListen string    `name:"ops-listen" default:"127.0.0.1:8081" form:"HOST:PORT" help:"Address of /metrics, /healthz and /readyz, which ask for no credentials."`
 	Store     store.DSN `name:"store" default:"pebble:./muster-data" form:"mem:|pebble:DIR" help:"Where the accounts are kept: in memory, or durably in a directory."`
 	Apps      []app.App `name:"app" form:"APP" help:"An App. May stand several times."`
@@ -52,6 +52,14 @@ type Config struct {
 	ShutdownTimeout   time.Duration `name:"shutdown-timeout" default:"10s" min:"0s" max:"1h" form:"TIME" help:"How long requests that are under way may take once the server is told to stop."`
 
 	BulkStreams int `name:"bulk-streams" default:"4" min:"0" max:"1000" form:"N" help:"Bulk imports and exports served at a time; more are answered with 70202. Each needs up to 100 MB of memory. 0 means no limit."`
+
+	AllowedOrigins     []string      `name:"allowed-origins" form:"ORIGIN" help:"Web origins whose pages may log in devices, such as https://app.example.com; * is any. May stand several times. Without one, only pages from the server's own host may."`
+	MaxSessions        int           `name:"max-sessions" default:"100000" min:"0" max:"10000000" form:"N" help:"Devices logged in at a time; more are told to try again later. 0 means no limit."`
+	SessionsPerAddress int           `name:"sessions-per-address" default:"1000" min:"0" max:"10000000" form:"N" help:"Connections of devices from one address at a time; more are answered with HTTP 429. Behind a proxy all come from one address: set 0, no limit, or a high number there."`
+	PingInterval       time.Duration `name:"ping-interval" default:"25s" min:"10ms" max:"1h" form:"TIME" help:"How often a device is asked whether it is still there."`
+	PongTimeout        time.Duration `name:"pong-timeout" default:"8s" min:"5ms" max:"1h" form:"TIME" help:"How long a device may take to answer that; must be shorter than ping-interval."`
+	MaxMessage         Size          `name:"max-message" default:"64KiB" min:"1KiB" max:"1MiB" form:"SIZE" help:"Bytes of one message from a device; one that sends more is disconnected."`
+	SessionQueue       Size          `name:"session-queue" default:"256KiB" min:"4KiB" max:"64MiB" form:"SIZE" help:"Bytes that may wait for a slow device before it is disconnected."`
 
 	BadSigLimit int `name:"bad-sig-limit" default:"20" min:"0" max:"1000000" form:"N" help:"UserSigs with a wrong signature that one source may send an App within a minute before it is locked out for one. 0 means no limit."`
 	SigCache    int `name:"sig-cache" default:"8192" min:"1" max:"1000000" form:"N" help:"Verified UserSigs that are remembered."`

@@ -89,9 +89,10 @@ const (
 )
 
 func apps() []app.App {
+	login := app.LoginPolicy{}.Filled()
 	return []app.App{
-		{SDKAppID: 1400000001, Keys: []app.Key{"key-of-the-first-app"}, Admins: []account.UserID{"administrator"}, Edition: app.Pro, Rate: app.DefaultRate},
-		{SDKAppID: 1400000002, Keys: []app.Key{"key-of-the-second-app"}, Admins: []account.UserID{"root"}, Edition: app.Trial},
+		{SDKAppID: 1400000001, Keys: []app.Key{"key-of-the-first-app"}, Admins: []account.UserID{"administrator"}, Edition: app.Pro, Rate: app.DefaultRate, Login: login},
+		{SDKAppID: 1400000002, Keys: []app.Key{"key-of-the-second-app"}, Admins: []account.UserID{"root"}, Edition: app.Trial, Login: login},
 	}
 }
 
@@ -168,7 +169,7 @@ FILE:5: store: must be a single value
 FILE:8: app[0].keys: must be a list of texts
 FILE:7: app[0].sdkappid: must be a number from 1 to 4294967295
 FILE:9: app[0].admins: number 1: the UserID starts with the reserved prefix @TLS#
-FILE:12: app[1]: has an unknown field in this line; the fields of an App are sdkappid, keys, admins, edition, rate, disabled, delete-locked, delete-hold
+FILE:12: app[1]: has an unknown field in this line; the fields of an App are sdkappid, keys, admins, edition, rate, disabled, delete-locked, delete-hold, login-mode, web-instances, platform-instances, webhook, webhook-token
 FILE:13: app[1].rate: must be a whole number
 FILE:11: app[1].keys: number 2 is the same as number 1
 FILE:10: app[1].admins: an App has 1 to 10 admins, not 0
@@ -260,7 +261,7 @@ func TestSize(t *testing.T) {
 // which must not be there.
 func TestPrint(t *testing.T) {
 	l := load(t, config.Sources{
-		Env:   env("MUSTER_APP=" + line1 + ";" + line2),
+		Env:   env("MUSTER_APP="+line1+";"+line2+",webhook=http://localhost,webhook-token=key-of-the-webhook", "MUSTER_ALLOWED_ORIGINS=https://a.example;*"),
 		Flags: map[string][]string{"idle-timeout": {"90s"}, "store": {"mem:"}},
 	})
 	text, err := l.YAML()
@@ -270,6 +271,8 @@ func TestPrint(t *testing.T) {
 	for _, want := range []string{
 		"listen: 127.0.0.1:8080 # default\n",
 		"app: # from MUSTER_APP\n",
+		"allowed-origins: # from MUSTER_ALLOWED_ORIGINS\n  - https://a.example\n  - '*'\n",
+		"webhook-token: '[redacted]'\n",
 		"idle-timeout: 1m30s # from --idle-timeout\n",
 		"- '[redacted]'\n",
 	} {
@@ -286,6 +289,7 @@ func TestPrint(t *testing.T) {
 	}
 	again := strings.Replace(string(text), "'[redacted]'", "key-of-the-first-app", 1)
 	again = strings.Replace(again, "'[redacted]'", "key-of-the-second-app", 1)
+	again = strings.Replace(again, "'[redacted]'", "key-of-the-webhook", 1)
 	again = strings.Replace(again, "tls-cert: \"\"", "#", 1)
 	again = strings.Replace(again, "tls-key: \"\"", "#", 1)
 	if d := cmp.Diff(l.Config, load(t, config.Sources{File: write(t, again)}).Config); d != "" {
@@ -297,7 +301,7 @@ func TestPrint(t *testing.T) {
 func FuzzLoadFile(f *testing.F) {
 	for _, seed := range []string{
 		"", "listen: :0\n", "app:\n- " + line1, "app:\n- sdkappid: 1\n  keys: [aaaaaaaa]\n  admins: [a]\n",
-		"a: &a [*a]\napp: *a\n", "<<: {listen: x}\n", "? [a]\n: b\n", "app: [{rate: ~}]\n", "%YAML 1.1\n---\n", "max-body: 1e3\n", "app: [!!binary x]\n",
+		"a: &a [*a]\napp: *a\n", "<<: {listen: x}\n", "? [a]\n: b\n", "allowed-origins: ['*', 'http://a']\n", "app: [{rate: ~}]\n", "%YAML 1.1\n---\n", "max-body: 1e3\n", "app: [!!binary x]\n",
 	} {
 		f.Add(seed)
 	}

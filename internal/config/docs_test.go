@@ -58,8 +58,9 @@ func markdown() string {
 Generated from the tags of config.Config by ` + "`go test ./internal/config -run Docs -update`" + `; edit those.
 
 A setting is looked for in its default, the config file (` + "`--config FILE`, YAML" + `), the environment and the flags; the later
-one wins. An empty environment variable counts as not there. ` + "`muster config check`" + ` lists everything that is wrong
-at once, ` + "`muster config print`" + ` shows the values that hold and where each comes from.
+one wins. An empty environment variable counts as not there; one that holds a list has ` + "`;`" + ` between the elements.
+` + "`muster config check`" + ` lists everything that is wrong at once, ` + "`muster config print`" + ` shows the values that hold
+and where each comes from.
 
 | in the file | environment | flag | default | allowed | what it is for |
 |---|---|---|---|---|---|
@@ -91,10 +92,24 @@ app:
     disabled: false
     delete-locked: false # true refuses every account_delete
     delete-hold: 0s      # how long a deleted name cannot be imported again
+    login-mode: multi    # which platforms of an account may be logged in side by side, see below
+    web-instances: 1     # devices of platform Web, up to %d
+    platform-instances: 1  # devices of each other platform, up to %d
+    webhook: https://app.example.com/im  # is told when accounts log in and out; leave it out for none
+    webhook-token: a-secret              # signs what is sent there; leave it out for no signature
 `+"```"+`
 
+| login-mode | at the same time |
+|---|---|
+| single | one platform, whichever |
+| dual | Web, and one of the others |
+| triple | Web, one of iPhone, Android and iPad, one of PC, Mac and Linux |
+| multi | all platforms |
+
+A newer login puts out the older ones that it cannot stand beside.
+
 The Apps are read again when the server gets SIGHUP; everything else needs a restart.
-`, app.Syntax, config.AppSeparator, app.TrialQuota, app.DefaultRate)
+`, app.Syntax, config.ListSeparator, app.TrialQuota, app.DefaultRate, app.MaxWebInstances, app.MaxPlatformInstances)
 	return b.String()
 }
 

@@ -99,7 +99,7 @@ func (f *fileLoader) settings(root *yaml.Node) {
 		case isNull(value): // "listen:" with nothing behind it
 			f.faults.add(f.at(key), name, "has no value")
 		case s.Repeats():
-			f.apps(s, key, value)
+			f.list(s, key, value)
 		case value.Kind != yaml.ScalarNode:
 			f.faults.add(f.at(value), name, "must be a single value")
 		default:

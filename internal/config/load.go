@@ -9,8 +9,9 @@ import (
 	"github.com/muster-im/muster/internal/app"
 )
 
-// AppSeparator stands between the Apps in MUSTER_APP.
-const AppSeparator = ";"
+// ListSeparator stands between the elements of a list, such as the Apps in MUSTER_APP, in
+// the environment.
+const ListSeparator = ";"
 
 // Sources are the places where settings are looked for beside their defaults, from the
 // weakest to the strongest.
@@ -75,7 +76,7 @@ func (l *loader) field(s Setting) any {
 
 func (l *loader) env(s Setting, text string) {
 	if s.Repeats() {
-		l.lines(s, s.Env, strings.Split(text, AppSeparator))
+		l.lines(s, s.Env, strings.Split(text, ListSeparator))
 		return
 	}
 	l.text(s, s.Env, text)
@@ -103,31 +104,7 @@ func (l *loader) text(s Setting, where, text string) {
 	l.Origin[s.Name] = where
 }
 
-// lines sets the list of Apps from lines in the form of app.Syntax.
-func (l *loader) lines(s Setting, where string, lines []string) {
-	apps := make([]app.App, 0, len(lines))
-	for _, line := range lines {
-		line = strings.TrimSpace(line)
-		if line == "" { // after a last separator
-			continue
-		}
-		a, err := app.Parse(line)
-		l.appFaults(where, element(s, len(apps)), err)
-		apps = append(apps, a)
-	}
-	l.setApps(s, where, apps)
-}
-
 func element(s Setting, i int) string { return fmt.Sprintf("%s[%d]", s.Name, i) }
-
-// setApps takes over a list of Apps, unless something is wrong with one of them.
-func (l *loader) setApps(s Setting, where string, apps []app.App) {
-	if slices.ContainsFunc(apps, func(a app.App) bool { return a.SDKAppID == 0 }) {
-		return
-	}
-	l.Config.Apps = apps
-	l.Origin[s.Name] = where
-}
 
 // appFaults notes each of the faults that err joins.
 func (l *loader) appFaults(where, path string, err error) {

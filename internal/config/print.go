@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -20,7 +21,7 @@ func (l *Loaded) YAML() ([]byte, error) {
 		if err := value.Encode(printable(field)); err != nil {
 			return nil, fmt.Errorf("config: print %s: %w", s.Name, err)
 		}
-		if s.Repeats() && len(l.Config.Apps) > 0 {
+		if value.Kind == yaml.SequenceNode && len(value.Content) > 0 {
 			key.LineComment = l.comment(s)
 		} else {
 			value.LineComment = l.comment(s)
@@ -70,6 +71,8 @@ func printable(p any) any {
 			specs[i] = specOf(a)
 		}
 		return specs
+	case *[]string:
+		return slices.Concat([]string{}, *p) // an empty list rather than none
 	case *bool:
 		return *p
 	case *int:

@@ -85,6 +85,10 @@ func (c *Config) Validate() error {
 	if c.Store.Backend == "" {
 		faults.add("", "store", "must be mem: or pebble:DIR")
 	}
+	if c.PongTimeout >= c.PingInterval {
+		faults.add("", "pong-timeout", "must be shorter than ping-interval")
+	}
+	checkOrigins(c.AllowedOrigins, &faults)
 	checkApps(c.Apps, &faults)
 	return faults.err()
 }
