@@ -125,6 +125,26 @@ func planDelete(p *Policy, ids []UserID, out []*errcode.Error) (todo []UserID, a
 	return todo, at
 }
 
+// planKick returns the names for the store, each once, and for each of ids which of them
+// it is; −1 for one that could never be imported, whose result goes into out.
+func planKick(ids []UserID, out []*errcode.Error) (todo []UserID, at []int) {
+	todo, at = make([]UserID, 0, len(ids)), make([]int, len(ids))
+	index := make(map[UserID]int, len(ids))
+	for i, id := range ids {
+		if out[i] = nameError(id); out[i] != nil {
+			at[i] = -1
+			continue
+		}
+		k, repeated := index[id]
+		if !repeated {
+			k = len(todo)
+			index[id], todo = k, append(todo, id)
+		}
+		at[i] = k
+	}
+	return todo, at
+}
+
 // nameTable finds repeated names among at most MaxBatch of them without allocating: an
 // open-addressing table of positions, half empty at the worst. Its hash has a new seed for
 // each call, so nobody can choose names that collide.

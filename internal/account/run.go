@@ -150,9 +150,9 @@ func (i *runImport) entry(p namePos) *Entry { return &i.run.Entries[p.pos] }
 // Nick and FaceURL count. The names are copied side by side in their new order: the store
 // goes through them several times, and each time they would miss the processor's cache.
 func (i *runImport) batch(sorted []namePos, names []sameName) Batch {
-	b := Batch{Entries: make([]Entry, len(names)), At: i.now.Unix(), Quota: i.policy.storeQuota(), Fill: true}
-	if i.policy.DeleteHold > 0 {
-		b.HeldSince = i.now.Add(-i.policy.DeleteHold).Unix()
+	b := Batch{
+		Entries: make([]Entry, len(names)), At: i.now.Unix(), Quota: i.policy.storeQuota(),
+		HeldSince: i.policy.heldSince(i.now), Fill: true,
 	}
 	if i.run.Restore != nil {
 		b.Restore = make([]Restore, len(names))
@@ -213,7 +213,7 @@ func (i *runImport) disagrees(first, again namePos) *errcode.Error {
 func (i *runImport) note(same []namePos, d Imported) {
 	i.validFrom = max(i.validFrom, d.ValidFrom)
 	if d.Status == Created && d.ValidFrom > 0 && i.run.Restore != nil {
-		i.service.revoker.Revoke(i.policy.SDKAppID, i.entry(same[0]).UserID)
+		i.service.revoker.Revoke(i.policy.SDKAppID, i.entry(same[0]).UserID, Kicked)
 	}
 	for k, p := range same {
 		err := i.storeError(same[0], p, d.Status)

@@ -242,7 +242,7 @@ func TestImportRunRestores(t *testing.T) {
 	if len(given) != len(stored) || !given[id] || !given[id+3] || !given[account.MaxTinyID] || given[0] {
 		t.Errorf("the TinyIDs are %v", given)
 	}
-	if diff := cmp.Diff(revocations{"1400000001:z"}, *f.revoked); diff != "" {
+	if diff := cmp.Diff(revocations{"kicked 1400000001:z"}, *f.revoked); diff != "" {
 		t.Errorf("revoked (-want +got):\n%s", diff)
 	}
 	if f.clock.now.Unix() != now {

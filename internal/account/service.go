@@ -38,6 +38,14 @@ func (p *Policy) storeQuota() int64 {
 	return p.Quota + int64(len(p.Admins))
 }
 
+// heldSince is the HeldSince of a Batch at a time: 1 if the hold reaches back before any delete.
+func (p *Policy) heldSince(now time.Time) int64 {
+	if p.DeleteHold <= 0 {
+		return 0
+	}
+	return max(now.Add(-p.DeleteHold).Unix(), 1)
+}
+
 // Clock is the time, injected so that tests own it.
 type Clock interface {
 	Now() time.Time
@@ -45,10 +53,22 @@ type Clock interface {
 	WaitUntil(ctx context.Context, t time.Time) error
 }
 
+// Cause says why UserSigs of an account are good no longer.
+type Cause uint8
+
+// The causes.
+const (
+	Kicked  Cause = iota // the account was kicked, or restored with a valid-from
+	Deleted              // the account was deleted
+)
+
 // Revoker is told when UserSigs of an account that were good are so no longer. It is
-// called after the store has made it durable and before the command answers.
+// called once the store has made that durable, and before the command waits for the end
+// of a second and answers. It is told too of a command whose fate is unknown, and of
+// accounts that turned out not to be there: a command repeated after a lost answer must
+// end what the first one did not. It must not block, and be safe for concurrent use.
 type Revoker interface {
-	Revoke(app SDKAppID, id UserID)
+	Revoke(app SDKAppID, id UserID, why Cause)
 }
 
 // Service carries out the account commands. Its errors are *errcode.Error values for
@@ -88,9 +108,8 @@ func (s *Service) Import(ctx context.Context, p *Policy, entries []Entry, detail
 		return out, nil
 	}
 	now := s.clock.Now()
-	b := Batch{Entries: plan.unique, At: now.Unix(), Quota: p.storeQuota(), TinyIDs: detail}
-	if p.DeleteHold > 0 {
-		b.HeldSince = now.Add(-p.DeleteHold).Unix()
+	b := Batch{
+		Entries: plan.unique, At: now.Unix(), Quota: p.storeQuota(), HeldSince: p.heldSince(now), TinyIDs: detail,
 	}
 	storeCtx, cancel := context.WithTimeout(ctx, StoreTimeout)
 	defer cancel()
@@ -225,73 +244,6 @@ func (s *Service) checkAttrs(ctx context.Context, app SDKAppID, id UserID, c Pro
 		return errcode.Newf(errcode.ProfileBadParam, "an account can have %d profile tags, this would make %d", MaxAttrs, len(tags))
 	}
 	return nil
-}
-
-// Delete deletes accounts and returns one error for each name, in order: nil if it was
-// deleted, 70107 if it is not imported, 70402 for an admin of the App.
-//
-// A deleted account counts as kicked: its UserSigs are dead for whoever imports the
-// name again.
-func (s *Service) Delete(ctx context.Context, p *Policy, ids []UserID) ([]*errcode.Error, error) {
-	if err := checkBatch(len(ids)); err != nil {
-		return nil, err
-	}
-	if p.DeleteLocked {
-		return nil, errcode.New(errcode.DeleteLocked)
-	}
-	out := make([]*errcode.Error, len(ids))
-	todo, at := planDelete(p, ids, out)
-	if len(todo) == 0 {
-		return out, nil
-	}
-	storeCtx, cancel := context.WithTimeout(ctx, StoreTimeout)
-	defer cancel()
-	// Like a kick, a delete kills the UserSigs of its own second, and so of this one.
-	second := s.clock.Now().Unix()
-	found, err := s.store.Delete(storeCtx, p.SDKAppID, todo, second)
-	for _, id := range todo {
-		s.revoker.Revoke(p.SDKAppID, id)
-	}
-	if err != nil {
-		return nil, callError("delete", err)
-	}
-	for i, f := range found {
-		if !f {
-			out[at[i]] = errcode.New(errcode.NoAccount)
-		}
-	}
-	return out, nil
-}
-
-// Kick kills every UserSig that was made for the account until now. It returns when
-// the current second is over, because a UserSig's time has one-second grain: one made
-// after Kick has returned works.
-func (s *Service) Kick(ctx context.Context, p *Policy, id UserID) error {
-	if err := id.Validate(); err != nil {
-		return errcode.Newf(errcode.BadParam, "%v", err)
-	}
-	second := s.clock.Now().Unix()
-	storeCtx, cancel := context.WithTimeout(ctx, StoreTimeout)
-	defer cancel()
-	found, err := s.store.Kick(storeCtx, p.SDKAppID, id, second)
-	s.revoker.Revoke(p.SDKAppID, id)
-	if err != nil {
-		return callError("kick", err)
-	}
-	if !found {
-		return errcode.New(errcode.NoAccount)
-	}
-	return s.awaitEndOf(ctx, second)
-}
-
-// ValidFrom returns the second up to which the UserSigs of an account are dead, 0 if
-// it was never kicked.
-func (s *Service) ValidFrom(ctx context.Context, app SDKAppID, id UserID) (int64, error) {
-	accounts, err := s.Get(ctx, app, []UserID{id})
-	if err != nil {
-		return 0, err
-	}
-	return accounts[0].ValidFrom, nil
 }
 
 func checkBatch(n int) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,12 +34,14 @@ func (c *manualClock) WaitUntil(ctx context.Context, t time.Time) error {
 // revocations records whose UserSigs were revoked.
 type revocations []string
 
-func (r *revocations) Revoke(app account.SDKAppID, id account.UserID) {
-	*r = append(*r, fmt.Sprintf("%d:%s", app, id))
+func (r *revocations) Revoke(app account.SDKAppID, id account.UserID, why account.Cause) {
+	verb := map[account.Cause]string{account.Kicked: "kicked", account.Deleted: "deleted"}[why]
+	*r = append(*r, fmt.Sprintf("%s %d:%s", verb, app, id))
 }
 
 type fixture struct {
 	*account.Service
+	store   account.Store
 	clock   *manualClock
 	revoked *revocations
 	policy  *account.Policy
@@ -48,11 +49,12 @@ type fixture struct {
 
 func newFixture() *fixture {
 	f := &fixture{
+		store:   memstore.New(),
 		clock:   &manualClock{now: time.Unix(1_800_000_000, 500_000_000)},
 		revoked: &revocations{},
 		policy:  &account.Policy{SDKAppID: 1400000001, Admins: []account.UserID{"administrator"}},
 	}
-	f.Service = account.NewService(memstore.New(), f.clock, f.revoked)
+	f.Service = account.NewService(f.store, f.clock, f.revoked)
 	return f
 }
 
@@ -198,41 +200,6 @@ func TestTrialQuota(t *testing.T) {
 	mustImport(t, f, plain("one-too-many")) // there is room again
 }
 
-func TestDelete(t *testing.T) {
-	f := newFixture()
-	first := mustImport(t, f, plain("administrator", "a", "b"))
-	got, err := f.Delete(t.Context(), f.policy, []account.UserID{"a", "nobody", "administrator", "a", "not valid"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []errcode.Code{errcode.OK, errcode.NoAccount, errcode.BadParam, errcode.NoAccount, errcode.NoAccount}
-	for i, e := range got {
-		code := errcode.OK
-		if e != nil {
-			code = e.Code
-		}
-		if code != want[i] {
-			t.Errorf("item %d: %d, want %d", i, code, want[i])
-		}
-	}
-	if !slices.Contains(*f.revoked, "1400000001:a") {
-		t.Errorf("revoked %v, want a", *f.revoked)
-	}
-	again := mustImport(t, f, plain("a"))
-	if again[0].Status != account.Created || again[0].TinyID == first[1].TinyID {
-		t.Errorf("the deleted name came back as %s with TinyID %d, had %d", again[0].Status, again[0].TinyID, first[1].TinyID)
-	}
-}
-
-func TestDeleteLocked(t *testing.T) {
-	f := newFixture()
-	mustImport(t, f, plain("a"))
-	f.policy.DeleteLocked = true
-	if _, err := f.Delete(t.Context(), f.policy, []account.UserID{"a"}); errcode.Of(err) != errcode.DeleteLocked {
-		t.Errorf("delete: %v, want 71000", err)
-	}
-}
-
 func TestDeleteHold(t *testing.T) {
 	f := newFixture()
 	f.policy.DeleteHold = time.Hour
@@ -246,31 +213,6 @@ func TestDeleteHold(t *testing.T) {
 	f.clock.now = f.clock.now.Add(time.Hour + time.Second)
 	if diff := cmp.Diff([]string{"a Created"}, fates(mustImport(t, f, plain("a")))); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestKickEndsWithItsSecond(t *testing.T) {
-	f := newFixture()
-	mustImport(t, f, plain("a"))
-	before := f.clock.now.Unix()
-	if err := f.Kick(t.Context(), f.policy, "a"); err != nil {
-		t.Fatal(err)
-	}
-	dead, err := f.ValidFrom(t.Context(), f.policy.SDKAppID, "a")
-	if err != nil || dead != before {
-		t.Errorf("UserSigs are dead until %d (%v), want %d", dead, err, before)
-	}
-	if now := f.clock.now.Unix(); now <= dead {
-		t.Errorf("kick returned at %d, when new UserSigs are still dead", now)
-	}
-	if diff := cmp.Diff(revocations{"1400000001:a"}, *f.revoked); diff != "" {
-		t.Error(diff)
-	}
-	if err := f.Kick(t.Context(), f.policy, "nobody"); errcode.Of(err) != errcode.NoAccount {
-		t.Errorf("kick of nobody: %v, want 70107", err)
-	}
-	if err := f.Kick(t.Context(), f.policy, ""); errcode.Of(err) != errcode.BadParam {
-		t.Errorf("kick of an empty name: %v, want 70402", err)
 	}
 }
 

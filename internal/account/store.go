@@ -45,9 +45,10 @@ type Store interface {
 	// it; its TinyID is never used again.
 	Delete(ctx context.Context, app SDKAppID, ids []UserID, at int64) ([]bool, error)
 
-	// Kick raises the account's ValidFrom to at least validFrom (never lowers it) and
-	// reports whether the account is imported; if it is not, nothing changes.
-	Kick(ctx context.Context, app SDKAppID, id UserID, validFrom int64) (bool, error)
+	// Kick raises the ValidFrom of accounts to at least validFrom (Unix seconds; never lowers
+	// it) and reports which of them are imported; for one that is not nothing changes. As
+	// long as it may be, it is all or nothing, also after a crash.
+	Kick(ctx context.Context, app SDKAppID, ids []UserID, validFrom int64) ([]bool, error)
 
 	// SetProfile applies a change to the account's profile and reports whether the
 	// account is imported; if it is not, nothing changes.
@@ -63,6 +64,9 @@ type Batch struct {
 	// HeldSince holds names that were deleted at or after this second: their entry is
 	// Held and nothing is done for it; 0 means no hold.
 	HeldSince int64
+	// Signed holds names likewise whose ValidFrom is at or after this second: those that a
+	// UserSig made in it must not bring back; 0 means that there is none.
+	Signed int64
 	// Fill imports new accounts in the order of Entries as long as Quota has room; those
 	// beyond are OverQuota and nothing is done for them.
 	Fill bool

@@ -141,6 +141,22 @@ type Caller struct {
 	UserID account.UserID
 	// Admin says whether UserID is one of the App's admins.
 	Admin bool
+	// Signed is the second in which the UserSig was made, ExpiresAt that from which on it
+	// has expired.
+	Signed, ExpiresAt int64
+
+	epoch epoch // of the account, when the UserSig was found good
+}
+
+// Current reports whether nothing has happened since Authenticate returned c that could make
+// the answer another one, passing time apart: no kick, no delete, no change of the App. A
+// false may be wrong, a true never is.
+//
+// Whoever acts on a Caller for longer than a request holds on to this order: note what is to
+// be undone by a kick, then ask Current. A kick does it the other way round.
+func (a *Authenticator) Current(c Caller) bool {
+	of, ok := a.registry.Find(c.App.SDKAppID)
+	return ok && of == c.App && a.revocations.epoch(c.App.SDKAppID, c.UserID) == c.epoch
 }
 
 // Authenticate returns who c belongs to. Its error is an *errcode.Error:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/muster-im/muster/internal/account"
 	"github.com/muster-im/muster/internal/app"
@@ -175,14 +176,14 @@ func TestAuthenticate(t *testing.T) {
 		t.Run(tt.identifier, func(t *testing.T) {
 			f := newFixture(t)
 			of, _ := f.registry.Find(thisApp)
-			want := auth.Caller{App: of, UserID: account.UserID(tt.identifier), Admin: tt.admin}
+			want := auth.Caller{App: of, UserID: account.UserID(tt.identifier), Admin: tt.admin, Signed: now, ExpiresAt: now + lifetime}
 			c := credentials(t, tt.identifier, now)
 			for _, what := range []string{"first", "again"} {
 				got, err := f.Authenticate(t.Context(), c)
 				if err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}
-				if diff := cmp.Diff(want, got); diff != "" || got.App != of {
+				if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(auth.Caller{})); diff != "" || got.App != of {
 					t.Errorf("%s (-want +got):\n%s", what, diff)
 				}
 			}
@@ -276,7 +277,7 @@ func TestOrderOfChecks(t *testing.T) {
 	}
 	f.mustFail(t, "expired", signed(key), errcode.SigExpired)
 	f.accounts.kick("xiaojun", now-10)
-	f.revocations.Revoke(thisApp, "xiaojun")
+	f.revocations.Revoke(thisApp, "xiaojun", account.Kicked)
 	f.mustFail(t, "and kicked", signed(key), errcode.SigKicked)
 	f.mustFail(t, "and of another key", signed(newKey), errcode.SigBadMAC)
 	claims.Identifier = "someone"

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -121,7 +122,7 @@ func TestKickTakesEffectAtOnce(t *testing.T) {
 	f.mustPass(t, "bystander", bystander)
 
 	f.accounts.kick("xiaojun", now)
-	f.revocations.Revoke(thisApp, "xiaojun")
+	f.revocations.Revoke(thisApp, "xiaojun", account.Kicked)
 
 	f.mustFail(t, "made before the kick", before, errcode.SigKicked)
 	f.mustFail(t, "made before the kick, again", before, errcode.SigKicked)
@@ -139,7 +140,7 @@ func TestKickDuringVerification(t *testing.T) {
 			finish := f.startVerification(t, c)
 
 			f.accounts.kick("xiaojun", now)
-			f.revocations.Revoke(thisApp, "xiaojun")
+			f.revocations.Revoke(thisApp, "xiaojun", account.Kicked)
 			if laterFirst {
 				f.mustFail(t, "started after the kick", c, errcode.SigKicked)
 			}
@@ -211,7 +212,7 @@ func TestKicksUnderLoad(t *testing.T) {
 	}
 	for i := range kicks {
 		f.accounts.kick("xiaojun", now+int64(i))
-		f.revocations.Revoke(thisApp, "xiaojun")
+		f.revocations.Revoke(thisApp, "xiaojun", account.Kicked)
 		f.mustFail(t, fmt.Sprintf("UserSig %d after kick %d", i, i), sigs[i], errcode.SigKicked)
 		f.mustPass(t, fmt.Sprintf("UserSig %d after kick %d", i+1, i), sigs[i+1])
 	}
@@ -219,12 +220,34 @@ func TestKicksUnderLoad(t *testing.T) {
 	wg.Wait()
 }
 
+// TestCurrent has a Caller be current until something happens to its account or App.
+func TestCurrent(t *testing.T) {
+	for _, id := range []string{"xiaojun", strings.Repeat("x", 100)} { // the other is never remembered
+		f := newFixture(t)
+		caller, err := f.Authenticate(t.Context(), credentials(t, id, now))
+		if err != nil || !f.Current(caller) {
+			t.Fatalf("%s: %v, and not current", id, err)
+		}
+		f.revocations.Revoke(thisApp, account.UserID(id), account.Kicked)
+		if f.Current(caller) {
+			t.Errorf("%s: current after it was revoked", id)
+		}
+		if caller, err = f.Authenticate(t.Context(), credentials(t, id, now)); err != nil || !f.Current(caller) {
+			t.Errorf("%s: %v, and not current again", id, err)
+		}
+		f.swap(t, func(a *app.App) { a.Rate++ })
+		if f.Current(caller) {
+			t.Errorf("%s: current after its App changed", id)
+		}
+	}
+}
+
 func TestRevokeOfOthersOnlyCostsTime(t *testing.T) {
 	f := newFixture(t)
 	c := credentials(t, "administrator", now)
 	f.mustPass(t, "before", c)
 	for i := range 20000 {
-		f.revocations.Revoke(thisApp, account.UserID(fmt.Sprint(i)))
+		f.revocations.Revoke(thisApp, account.UserID(fmt.Sprint(i)), account.Kicked)
 	}
 	f.mustPass(t, "after", c)
 }
@@ -257,7 +280,7 @@ func BenchmarkAuthenticateNew(b *testing.B) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		f.revocations.Revoke(thisApp, "administrator")
+		f.revocations.Revoke(thisApp, "administrator", account.Kicked)
 		if _, err := f.Authenticate(ctx, c); err != nil {
 			b.Fatal(err)
 		}

@@ -31,9 +31,11 @@ type Revocations struct {
 func NewRevocations() *Revocations { return &Revocations{seed: maphash.MakeSeed()} }
 
 // Revoke has every UserSig of the account verified anew, its valid-from read again, by
-// each Authenticate that starts after Revoke has returned. The caller has made the new
-// valid-from durable before.
-func (r *Revocations) Revoke(app account.SDKAppID, id account.UserID) { r.counter(app, id).Add(1) }
+// each Authenticate that starts after Revoke has returned, whatever the cause. The caller
+// has made the new valid-from durable before.
+func (r *Revocations) Revoke(app account.SDKAppID, id account.UserID, _ account.Cause) {
+	r.counter(app, id).Add(1)
+}
 
 func (r *Revocations) epoch(app account.SDKAppID, id account.UserID) epoch {
 	return epoch(r.counter(app, id).Load())

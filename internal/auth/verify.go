@@ -35,17 +35,23 @@ func (v *verified) callerAt(now int64) (Caller, error) {
 	if err := v.claims.CheckTimes(usersig.Expect{Now: now, ValidFrom: v.validFrom}); err != nil {
 		return Caller{}, refuseSig(err, v.caller.App.SDKAppID, string(v.caller.UserID), v.claims)
 	}
-	return v.caller, nil
+	c := v.caller
+	c.epoch = v.epoch
+	return c, nil
 }
 
 // verifyOnce returns the verified UserSig of c, remembered or new.
 func (a *Authenticator) verifyOnce(ctx context.Context, of *app.App, c *Credentials, now time.Time) (*verified, error) {
-	if len(c.UserSig) > maxCachedSig || len(c.Identifier) > account.MaxUserID {
-		return a.verifyGuess(ctx, of, c, now)
-	}
 	// The epoch is read before valid-from. If the account is revoked in between, what
 	// verify finds is stored under an epoch that is over, and so is never used.
 	current := a.revocations.epoch(of.SDKAppID, account.UserID(c.Identifier))
+	if len(c.UserSig) > maxCachedSig || len(c.Identifier) > account.MaxUserID {
+		v, err := a.verifyGuess(ctx, of, c, now)
+		if err == nil {
+			v.epoch = current
+		}
+		return v, err
+	}
 	key := cacheKey{of.SDKAppID, c.Identifier, c.UserSig}
 	if v, ok := a.cache.Get(key); ok && v.caller.App == of && v.epoch == current {
 		return v, nil
@@ -93,7 +99,10 @@ func (a *Authenticator) verify(ctx context.Context, of *app.App, c *Credentials)
 	}
 	sig.UserBuf = nil // of no use any more, and long
 	return &verified{
-		caller:    Caller{App: of, UserID: id, Admin: of.Policy().IsAdmin(id)},
+		caller: Caller{
+			App: of, UserID: id, Admin: of.Policy().IsAdmin(id),
+			Signed: sig.Time, ExpiresAt: sig.ExpiresAt(),
+		},
 		claims:    sig.Claims,
 		validFrom: validFrom,
 	}, nil

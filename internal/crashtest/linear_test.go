@@ -151,13 +151,21 @@ func (h *httpTarget) Delete(ctx context.Context, ids []account.UserID, _ int64) 
 	return out, nil
 }
 
-func (h *httpTarget) Kick(ctx context.Context, id account.UserID, _ int64) (bool, error) {
-	err := h.client.Kick(ctx, string(id))
-	if refused, ok := errors.AsType[*imclient.Error](err); ok && errcode.Code(refused.Code) == errcode.NoAccount {
-		return false, nil
+// Kick kicks one name after the other: the histories are judged by account.
+func (h *httpTarget) Kick(ctx context.Context, ids []account.UserID, _ int64) ([]bool, error) {
+	out := make([]bool, len(ids))
+	for i, id := range ids {
+		err := h.client.Kick(ctx, string(id))
+		if refused, ok := errors.AsType[*imclient.Error](err); ok && errcode.Code(refused.Code) == errcode.NoAccount {
+			continue
+		}
+		if err != nil && i == 0 {
+			return nil, fate(err)
+		}
+		if err != nil {
+			return nil, err // not fate's: the names before are kicked
+		}
+		out[i] = true
 	}
-	if err != nil {
-		return false, fate(err)
-	}
-	return true, nil
+	return out, nil
 }

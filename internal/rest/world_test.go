@@ -37,6 +37,7 @@ type world struct {
 	clock    *clock
 	store    *faultyStore
 	service  *account.Service
+	presence *fakePresence
 	apps     []app.App
 	registry *app.Registry
 	gate     *limit.Gate
@@ -48,7 +49,7 @@ type world struct {
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{clock: &clock{now: epoch}, store: &faultyStore{Store: memstore.New()}, gate: limit.NewGate(1), streams: limit.NewGate(1)}
+	w := &world{clock: &clock{now: epoch}, store: &faultyStore{Store: memstore.New()}, presence: &fakePresence{}, gate: limit.NewGate(1), streams: limit.NewGate(1)}
 	w.apps = []app.App{{
 		SDKAppID: testApp, Keys: []app.Key{testKey}, Admins: []account.UserID{testAdmin}, Edition: app.Pro,
 	}}
@@ -68,7 +69,8 @@ func newWorld(tb testing.TB) *world {
 	requests := 0
 	w.metrics = prometheus.NewRegistry()
 	w.options = rest.Options{
-		Accounts: w.service, Authenticator: authenticator, Limiter: limit.NewRates(epoch), Gate: w.gate, Streams: w.streams,
+		Accounts: w.service, Presence: w.presence, Authenticator: authenticator,
+		Limiter: limit.NewRates(epoch), Gate: w.gate, Streams: w.streams,
 		Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, MaxBody: 64 << 10,
 		NewRequestID: func() string { requests++; return fmt.Sprintf("request-%d", requests) },
 	}
@@ -265,11 +267,11 @@ func (s *faultyStore) Delete(ctx context.Context, app account.SDKAppID, ids []ac
 	return s.Store.Delete(ctx, app, ids, at)
 }
 
-func (s *faultyStore) Kick(ctx context.Context, app account.SDKAppID, id account.UserID, validFrom int64) (bool, error) {
+func (s *faultyStore) Kick(ctx context.Context, app account.SDKAppID, ids []account.UserID, validFrom int64) ([]bool, error) {
 	if err := s.fault(); err != nil {
-		return false, err
+		return nil, err
 	}
-	return s.Store.Kick(ctx, app, id, validFrom)
+	return s.Store.Kick(ctx, app, ids, validFrom)
 }
 
 // SetProfile also holds its caller to what account.Store asks of one: a valid name.

@@ -132,9 +132,9 @@ func (m *measuredStore) Delete(ctx context.Context, app account.SDKAppID, ids []
 }
 
 // Kick implements account.Store.
-func (m *measuredStore) Kick(ctx context.Context, app account.SDKAppID, id account.UserID, validFrom int64) (bool, error) {
+func (m *measuredStore) Kick(ctx context.Context, app account.SDKAppID, ids []account.UserID, validFrom int64) ([]bool, error) {
 	defer m.observe("kick", time.Now())
-	return m.Store.Kick(ctx, app, id, validFrom)
+	return m.Store.Kick(ctx, app, ids, validFrom)
 }
 
 // SetProfile implements account.Store.

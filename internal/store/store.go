@@ -7,13 +7,15 @@ import (
 	"context"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 )
 
-// Store is everything that a backend offers: what account.Service needs, and what
-// operators' tools need. Once Close has been called every other call returns an error
-// that wraps account.ErrClosed.
+// Store is everything that a backend offers: what account.Service and presence.Table need,
+// and what operators' tools need. Once Close has been called every other call returns an
+// error that wraps account.ErrClosed.
 type Store interface {
 	account.Store
+	presence.Store
 
 	// Count returns the exact number of imported accounts of an App.
 	Count(ctx context.Context, app account.SDKAppID) (int64, error)

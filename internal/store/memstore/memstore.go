@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/store"
 )
 
@@ -26,6 +27,7 @@ type Store struct {
 	// given holds every TinyID that an account has or had, of whatever App.
 	given map[account.TinyID]struct{}
 	apps  map[account.SDKAppID]*accounts
+	push  map[presence.PushKey]int64 // when each device that can be reached by push was seen
 }
 
 // accounts are those of one App.
@@ -47,6 +49,7 @@ func New() *Store {
 		next:  account.FirstTinyID,
 		given: make(map[account.TinyID]struct{}),
 		apps:  make(map[account.SDKAppID]*accounts),
+		push:  make(map[presence.PushKey]int64),
 	}
 }
 
@@ -98,7 +101,7 @@ func (p *plan) decide(i int) account.Imported {
 		return account.Imported{Status: account.Taken}
 	case old.Exists():
 		return old.reimported(p.batch.Entries[i], p.batch.TinyIDs)
-	case known && old.heldSince(p.batch.HeldSince):
+	case known && old.held(p.batch):
 		return account.Imported{Status: account.Held}
 	case p.batch.Fill && p.batch.Quota > 0 && p.accounts.live+p.created >= p.batch.Quota:
 		return account.Imported{Status: account.OverQuota}
@@ -140,8 +143,10 @@ func (p *plan) fromSequence() account.TinyID {
 	return p.next - 1
 }
 
-// heldSince reports whether the name, which is deleted, was so at or after since.
-func (r record) heldSince(since int64) bool { return since != 0 && r.deletedAt >= since }
+// held reports whether b may not create the account of a name that is deleted.
+func (r record) held(b *account.Batch) bool {
+	return b.HeldSince != 0 && r.deletedAt >= b.HeldSince || b.Signed != 0 && r.ValidFrom >= b.Signed
+}
 
 // reimported is what becomes of e if r is there already. A caller that does not ask for
 // the TinyID gets none, so that a test shows who forgot to ask.
@@ -229,19 +234,23 @@ func (s *Store) Delete(ctx context.Context, app account.SDKAppID, ids []account.
 }
 
 // Kick implements account.Store.
-func (s *Store) Kick(ctx context.Context, app account.SDKAppID, id account.UserID, validFrom int64) (bool, error) {
+func (s *Store) Kick(ctx context.Context, app account.SDKAppID, ids []account.UserID, validFrom int64) ([]bool, error) {
 	leave, err := s.enter(ctx, "kick")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer leave()
-	r := s.lookup(app, id)
-	if !r.Exists() {
-		return false, nil
+	out := make([]bool, len(ids))
+	for i, id := range ids {
+		r := s.lookup(app, id)
+		if !r.Exists() {
+			continue
+		}
+		r.ValidFrom = max(r.ValidFrom, validFrom)
+		s.apps[app].names[r.UserID] = r
+		out[i] = true
 	}
-	r.ValidFrom = max(r.ValidFrom, validFrom)
-	s.apps[app].names[r.UserID] = r
-	return true, nil
+	return out, nil
 }
 
 // SetProfile implements account.Store.
@@ -323,7 +332,7 @@ func (s *Store) Count(ctx context.Context, app account.SDKAppID) (int64, error) 
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.apps = true, nil
+	s.closed, s.apps, s.push = true, nil, nil
 	return nil
 }
 

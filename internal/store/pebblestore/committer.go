@@ -59,6 +59,7 @@ type committer struct {
 	changes *atomic.Uint64
 
 	staging staging
+	push    pushEdits
 	batches []*pebble.Batch // applied in the current group
 	counts  map[account.SDKAppID]int64
 	dirty   []account.SDKAppID // Apps whose count the staging has not written
@@ -119,7 +120,7 @@ func (c *committer) stageCall(call *call) error {
 // apply writes what is staged to the log and the memtable without waiting for the sync.
 // If that fails the store has failed: what is in memory is ahead of what is stored.
 func (c *committer) apply() error {
-	if c.broken != nil || c.staging.empty() && !c.ids.dirty {
+	if c.broken != nil || c.staging.empty() && len(c.push) == 0 && !c.ids.dirty {
 		return c.broken
 	}
 	if c.broken = c.applyStaged(); c.broken != nil {
@@ -129,8 +130,8 @@ func (c *committer) apply() error {
 }
 
 func (c *committer) applyStaged() error {
-	batch := c.db.NewBatchWithSize(c.staging.size() + 256)
-	if err := c.staging.writeTo(batch); err != nil {
+	batch := c.db.NewBatchWithSize(c.staging.size() + c.push.size() + 256)
+	if err := errors.Join(c.staging.writeTo(batch), c.push.writeTo(batch)); err != nil {
 		return fmt.Errorf("fill batch: %w", err)
 	}
 	for _, app := range c.dirty {
@@ -142,6 +143,7 @@ func (c *committer) applyStaged() error {
 		return err
 	}
 	c.staging.reset()
+	c.push = nil // often none, and then many
 	c.dirty = c.dirty[:0]
 	if err := c.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return fmt.Errorf("apply: %w", err)
@@ -166,7 +168,7 @@ func (c *committer) read(app account.SDKAppID, id account.UserID) (r record, ok 
 
 // known sets dst[i] to what is known about the i-th name, asking Pebble only if the index
 // does not know yet, and noting the answers.
-func (c *committer) known(app account.SDKAppID, ids iter.Seq2[int, account.UserID], prints []fingerprint, dst []presence) error {
+func (c *committer) known(app account.SDKAppID, ids iter.Seq2[int, account.UserID], prints []fingerprint, dst []existence) error {
 	complete := c.complete.Load()
 	c.index.find(prints, dst)
 	if complete {
@@ -181,7 +183,7 @@ func (c *committer) known(app account.SDKAppID, ids iter.Seq2[int, account.UserI
 			return err
 		}
 		if ok {
-			dst[i] = r.presence()
+			dst[i] = r.existence()
 			c.index.putIfAbsent(dst[i], prints[i])
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 )
 
 // WithoutIndex makes the store work as it does before its index of names is complete.
@@ -34,6 +35,12 @@ func AccountKey(app account.SDKAppID, id account.UserID) []byte {
 
 // CountKey is the key of an App's count.
 func CountKey(app account.SDKAppID) []byte { return countKey(app) }
+
+// PushKey is the key of a device, PushRecord its record.
+func PushKey(k presence.PushKey) []byte { return pushKey(&k) }
+
+// PushRecord is the record of a device that was never seen.
+func PushRecord() []byte { return pushRecord(&presence.PushDevice{}) }
 
 // LiveRecord is the record of a plain account.
 func LiveRecord(id account.TinyID) []byte {

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 )
 
 // maxFaults is how many faults a Report spells out; it counts the rest.
@@ -126,6 +128,8 @@ func (f *checker) check(key, value []byte) {
 		if string(key) != string(metaNext()) && string(key) != string(metaSpans()) {
 			f.report.fault("unknown key %q", key)
 		}
+	case prefixPush:
+		f.checkPush(key, value)
 	case prefixRestored:
 		if len(key) != 1+8 {
 			f.report.fault("malformed restored TinyID %q", key)
@@ -171,6 +175,27 @@ func (f *checker) checkCount(key, value []byte) {
 	}
 	app, n := decodeCount(key, value)
 	f.app(app).Count = n
+}
+
+func (f *checker) checkPush(key, value []byte) {
+	d, err := decodePush(key, value)
+	if err != nil {
+		f.report.fault("%v", err)
+		return
+	}
+	wrong := d.UserID.Validate()
+	switch n := len(d.InstanceID); {
+	case wrong != nil:
+	case !d.Platform.Valid():
+		wrong = fmt.Errorf("the Platform is %q", d.Platform)
+	case n < 1 || n > presence.MaxInstanceID:
+		wrong = fmt.Errorf("the InstanceID has %d bytes, the limit is %d", n, presence.MaxInstanceID)
+	case !bytes.Equal(pushKey(&d.PushKey), key):
+		wrong = errors.New("the key has another form")
+	}
+	if wrong != nil {
+		f.report.fault("push device %q: %v", key, wrong)
+	}
 }
 
 // finish compares the counts and fills in the Apps.

@@ -74,13 +74,13 @@ func (f fingerprint) shard() int { return int(f.hi >> 56) }
 // rest is never zero, so that no used entry looks like a free slot.
 func (f fingerprint) rest() uint32 { return uint32(f.hi)&restMask | 1 }
 
-// presence is what is known about a name.
-type presence uint8
+// existence is what is known about a name.
+type existence uint8
 
 const (
-	absent  presence = iota // not in the index
-	alive                   // imported
-	deleted                 // a tombstone
+	absent  existence = iota // not in the index
+	alive                    // imported
+	deleted                  // a tombstone
 )
 
 func newNameIndex(k0, k1 uint64) *nameIndex { return &nameIndex{k0: k0, k1: k1} }
@@ -131,7 +131,7 @@ func (x *nameIndex) order(app account.SDKAppID, entries []account.Entry) indexOr
 func (f fingerprint) place() int { return f.shard()<<(orderBits-8) | int(f.lo>>(64-orderBits+8)) }
 
 // find sets dst[i] to what is known about the i-th name.
-func (x *nameIndex) find(prints []fingerprint, dst []presence) {
+func (x *nameIndex) find(prints []fingerprint, dst []existence) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	x.touch(prints)
@@ -156,7 +156,7 @@ func (x *nameIndex) touch(prints []fingerprint) uint32 { //nolint:unparam // see
 }
 
 // put notes that names are alive or deleted, replacing what was known.
-func (x *nameIndex) put(p presence, prints ...fingerprint) {
+func (x *nameIndex) put(p existence, prints ...fingerprint) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, f := range prints { // which find has just touched
@@ -165,7 +165,7 @@ func (x *nameIndex) put(p presence, prints ...fingerprint) {
 }
 
 // putIfAbsent notes what is known about names unless something newer is known.
-func (x *nameIndex) putIfAbsent(p presence, prints ...fingerprint) {
+func (x *nameIndex) putIfAbsent(p existence, prints ...fingerprint) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.touch(prints)
@@ -200,7 +200,7 @@ func (x *nameIndex) release() {
 	}
 }
 
-func (s *indexShard) find(f fingerprint) presence {
+func (s *indexShard) find(f fingerprint) existence {
 	i, found := s.locate(f)
 	switch {
 	case !found:
@@ -212,7 +212,7 @@ func (s *indexShard) find(f fingerprint) presence {
 	}
 }
 
-func (s *indexShard) set(f fingerprint, p presence, replace bool) {
+func (s *indexShard) set(f fingerprint, p existence, replace bool) {
 	i, found := s.locate(f)
 	if found && !replace {
 		return

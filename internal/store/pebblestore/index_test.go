@@ -12,16 +12,16 @@ import (
 func TestIndexIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := newNameIndex(rapid.Uint64().Draw(t, "k0"), rapid.Uint64().Draw(t, "k1"))
-		model := map[string]presence{}
+		model := map[string]existence{}
 		name := rapid.StringMatching(`[a-c]{1,4}`)
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
-				n, p := name.Draw(t, "name"), rapid.SampledFrom([]presence{alive, deleted}).Draw(t, "presence")
+				n, p := name.Draw(t, "name"), rapid.SampledFrom([]existence{alive, deleted}).Draw(t, "existence")
 				x.put(p, x.fingerprint(1, account.UserID(n)))
 				model[n] = p
 			},
 			"putIfAbsent": func(t *rapid.T) {
-				n, p := name.Draw(t, "name"), rapid.SampledFrom([]presence{alive, deleted}).Draw(t, "presence")
+				n, p := name.Draw(t, "name"), rapid.SampledFrom([]existence{alive, deleted}).Draw(t, "existence")
 				x.putIfAbsent(p, x.fingerprint(1, account.UserID(n)))
 				if model[n] == absent {
 					model[n] = p
@@ -73,8 +73,8 @@ func TestIndexGrows(t *testing.T) {
 	}
 }
 
-func lookup(x *nameIndex, f fingerprint) presence {
-	var p [1]presence
+func lookup(x *nameIndex, f fingerprint) existence {
+	var p [1]existence
 	x.find([]fingerprint{f}, p[:])
 	return p[0]
 }
@@ -90,7 +90,7 @@ func BenchmarkIndexFind(b *testing.B) {
 	}
 	b.ReportAllocs()
 	i := 0
-	var known [100]presence
+	var known [100]existence
 	for b.Loop() {
 		x.find(prints[i:i+100], known[:])
 		if i += 100; i+100 > n {

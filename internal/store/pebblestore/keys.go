@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 )
 
 // The key schema. A key is one prefix byte, the SDKAppID as 4 bytes big-endian where
@@ -14,11 +15,14 @@ import (
 //	'c' SDKAppID         →  8 bytes big-endian, the number of accounts of the App
 //	'm' "tinyid"         →  8 bytes big-endian, the next TinyID of the sequence
 //	'm' "spans"          →  what the sequence passed before it jumped; see decodeSpans
+//	'p' SDKAppID UserID Platform InstanceID  →  push record   a device that can be reached by
+//	                        push; UserID and Platform stand behind their lengths, as uvarints
 //	't' TinyID           →  nothing; an account was restored with this TinyID, 8 bytes big-endian
 const (
 	prefixAccount  = 'a'
 	prefixCount    = 'c'
 	prefixMeta     = 'm'
+	prefixPush     = 'p'
 	prefixRestored = 't'
 
 	accountPrefixLen = 1 + 4
@@ -68,4 +72,28 @@ func countKey(app account.SDKAppID) []byte {
 // decodeCount reads a count's key and value, whose lengths have been checked.
 func decodeCount(key, value []byte) (account.SDKAppID, int64) {
 	return account.SDKAppID(binary.BigEndian.Uint32(key[1:])), int64(binary.BigEndian.Uint64(value))
+}
+
+// pushKey is the key of a device that can be reached by push.
+func pushKey(k *presence.PushKey) []byte {
+	key := make([]byte, 0, 1+4+1+len(k.UserID)+1+len(k.Platform)+len(k.InstanceID))
+	key = binary.BigEndian.AppendUint32(append(key, prefixPush), uint32(k.SDKAppID))
+	key = appendString(key, string(k.UserID))
+	key = appendString(key, string(k.Platform))
+	return append(key, k.InstanceID...)
+}
+
+// splitPushKey is the inverse of pushKey; ok is false for any other key.
+func splitPushKey(key []byte) (k presence.PushKey, ok bool) {
+	if len(key) < 1+4 || key[0] != prefixPush {
+		return presence.PushKey{}, false
+	}
+	d := decoder{b: key[1+4:]}
+	k = presence.PushKey{
+		SDKAppID: account.SDKAppID(binary.BigEndian.Uint32(key[1:])),
+		UserID:   account.UserID(d.string()),
+		Platform: presence.Platform(d.string()),
+	}
+	k.InstanceID = string(d.b)
+	return k, !d.bad
 }

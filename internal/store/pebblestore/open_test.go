@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/store/pebblestore"
 )
 
@@ -168,6 +169,12 @@ func TestFsck(t *testing.T) {
 			}
 		}
 	}
+	pushKey := func(change func(*presence.PushKey)) []byte {
+		k := presence.PushKey{SDKAppID: app, UserID: "a", Platform: presence.IPhone, InstanceID: "i"}
+		change(&k)
+		return pebblestore.PushKey(k)
+	}
+	soundPush := pushKey(func(*presence.PushKey) {})
 	tests := []struct {
 		name    string
 		prepare func(*testing.T, string)
@@ -180,6 +187,14 @@ func TestFsck(t *testing.T) {
 		{"a TinyID that was not given", set(pebblestore.AccountKey(app, "a"), pebblestore.LiveRecord(1<<60)), []string{"was not given"}},
 		{"a broken record", set(pebblestore.AccountKey(app, "a"), []byte{1}), []string{"corrupted account record", "count is 3, there are 2"}},
 		{"an impossible name", set(pebblestore.AccountKey(app, "a b"), pebblestore.LiveRecord(account.FirstTinyID+9)), []string{"printable ASCII", "was not given", "count is 3"}},
+		{"a device", set(soundPush, pebblestore.PushRecord()), nil},
+		{"a device of nobody", set(pushKey(func(k *presence.PushKey) { k.UserID = "" }), pebblestore.PushRecord()), []string{"the UserID is empty"}},
+		{"a device of no Platform", set(pushKey(func(k *presence.PushKey) { k.Platform = "Fridge" }), pebblestore.PushRecord()), []string{`the Platform is "Fridge"`}},
+		{"a device without a name", set(pushKey(func(k *presence.PushKey) { k.InstanceID = "" }), pebblestore.PushRecord()), []string{"has 0 bytes"}},
+		{"a device whose name is long", set(pushKey(func(k *presence.PushKey) { k.InstanceID = strings.Repeat("i", 65) }), pebblestore.PushRecord()), []string{"has 65 bytes"}},
+		{"a device whose key ends early", set(soundPush[:8], pebblestore.PushRecord()), []string{"malformed key"}},
+		{"a device's key in another form", set(longForm(soundPush), pebblestore.PushRecord()), []string{"another form"}},
+		{"a broken push record", set(soundPush, []byte{9, 0}), []string{"corrupted push record"}},
 		{"a foreign key", set([]byte("zebra"), nil), []string{"unknown key"}},
 	}
 	for _, tt := range tests {
@@ -200,6 +215,11 @@ func TestFsck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// longForm writes the length of the UserID in a device's key with a byte more than it needs.
+func longForm(key []byte) []byte {
+	return slices.Concat(key[:5], []byte{key[5] | 0x80, 0}, key[6:])
 }
 
 func overwrite(t *testing.T, path, text string) {

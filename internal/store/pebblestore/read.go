@@ -34,7 +34,7 @@ func (s *Store) check(ctx context.Context, app account.SDKAppID, ids []account.U
 }
 
 func (s *Store) exist(app account.SDKAppID, ids []account.UserID) ([]bool, error) {
-	prints, known, found := make([]fingerprint, len(ids)), make([]presence, len(ids)), make([]bool, len(ids))
+	prints, known, found := make([]fingerprint, len(ids)), make([]existence, len(ids)), make([]bool, len(ids))
 	for i, id := range ids {
 		if len(id) <= account.MaxUserID { // a longer one is nobody's, and so is the zero print
 			prints[i] = s.index.fingerprint(app, id)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 )
 
 // A record is the value of an account's key:
@@ -42,7 +43,7 @@ type record struct {
 
 func (r *record) dead() bool { return r.tinyID == 0 }
 
-func (r *record) presence() presence {
+func (r *record) existence() existence {
 	if r.dead() {
 		return deleted
 	}
@@ -91,7 +92,10 @@ func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-var errRecord = errors.New("corrupted account record")
+var (
+	errRecord = errors.New("corrupted account record")
+	errPush   = errors.New("corrupted push record")
+)
 
 // decodeRecord is the inverse of appendRecord. It copies what it keeps of b.
 func decodeRecord(b []byte) (record, error) { return decodeParts(b, true) }
@@ -190,4 +194,33 @@ func (d *decoder) profile() account.Profile {
 		p.Attrs = append(p.Attrs, account.Attr{Tag: d.string(), Value: d.string()})
 	}
 	return p
+}
+
+// A push record is the value of the key of a device that can be reached by push:
+//
+//	byte    version (pushVersion)
+//	varint  when it was last known to be connected, Unix seconds
+//
+// and nothing behind that.
+const pushVersion = 1
+
+// pushRecord is the encoding of d without its key.
+func pushRecord(d *presence.PushDevice) []byte {
+	return binary.AppendVarint([]byte{pushVersion}, d.Seen)
+}
+
+// decodePush is the inverse of pushKey and pushRecord. It copies what it keeps.
+func decodePush(key, value []byte) (presence.PushDevice, error) {
+	k, ok := splitPushKey(key)
+	if !ok {
+		return presence.PushDevice{}, fmt.Errorf("%w: malformed key %q", errPush, key)
+	}
+	if len(value) == 0 || value[0] != pushVersion {
+		return presence.PushDevice{}, fmt.Errorf("%w of key %q: its version is not %d", errPush, key, pushVersion)
+	}
+	seen, n := binary.Varint(value[1:])
+	if n <= 0 || n != len(value)-1 {
+		return presence.PushDevice{}, fmt.Errorf("%w of key %q: %d bytes", errPush, key, len(value))
+	}
+	return presence.PushDevice{PushKey: k, Seen: seen}, nil
 }

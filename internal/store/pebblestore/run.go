@@ -120,7 +120,7 @@ func (s *Store) prepare(ctx context.Context, op *runOp) error {
 // decideRun fills op from what is stored now and returns how many accounts it creates.
 func (s *Store) decideRun(ctx context.Context, op *runOp) (created int, err error) {
 	n := len(op.batch.Entries)
-	op.known, op.out, op.old = make([]presence, n), make([]account.Imported, n), nil
+	op.known, op.out, op.old = make([]existence, n), make([]account.Imported, n), nil
 	// Read first: what changes after this is noticed.
 	op.changes = s.changes.Load()
 	for at := 0; at < n; at += lookupBlock {
@@ -183,7 +183,7 @@ type runOp struct {
 	names indexOrder
 
 	// What decideRun found. All of it is a guess until the committer has checked it.
-	known   []presence // in the order of names
+	known   []existence // in the order of names
 	out     []account.Imported
 	old     map[int32]record // the records that were read, by entry
 	changes uint64           // the store's counter of changed records, before they were read
@@ -241,7 +241,7 @@ func (op *runOp) check(c *committer) error {
 	if len(op.old) > 0 && c.changes.Load() != op.changes {
 		return errStale
 	}
-	var now [lookupBlock]presence
+	var now [lookupBlock]existence
 	for at := 0; at < len(op.known); at += lookupBlock {
 		end := min(at+lookupBlock, len(op.known))
 		c.index.find(op.names.prints[at:end], now[:end-at])

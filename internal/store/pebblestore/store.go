@@ -1,4 +1,5 @@
-// Package pebblestore is the embedded store: accounts in a Pebble database on local disk.
+// Package pebblestore is the embedded store: accounts, and the devices that can be reached by
+// push, in a Pebble database on local disk.
 //
 // One committer goroutine does all writing. It gathers the calls that wait, stages their
 // records in key order, applies them in one batch and moves on while the log is being
@@ -64,7 +65,8 @@ type Store struct {
 	closing     sync.RWMutex // held for reading by every call, for writing by Close
 	closed      bool
 	stopLoading context.CancelFunc
-	loaded      chan struct{} // closed when the loader has ended
+	ending      <-chan struct{} // closed by Close
+	loaded      chan struct{}   // closed when the loader has ended
 	workers     sync.WaitGroup
 }
 
@@ -79,7 +81,7 @@ func (s *Store) start(queueLen int, ids tinyIDs, load bool) {
 	s.workers.Go(c.run)
 	s.workers.Go(c.runSyncer)
 	ctx, cancel := context.WithCancel(context.Background())
-	s.stopLoading = cancel
+	s.stopLoading, s.ending = cancel, ctx.Done()
 	if !load {
 		close(s.loaded)
 		return
@@ -137,8 +139,9 @@ func (s *Store) enter(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for what is under way and closes the database. Later calls return
-// ErrClosed. A store that has failed is abandoned instead: Pebble may be stuck.
+// Close waits for what is under way, which a LoadPush is made to end early, and closes the
+// database. Later calls return ErrClosed. A store that has failed is abandoned instead: Pebble
+// may be stuck.
 func (s *Store) Close() error {
 	s.closing.Lock()
 	if s.closed {

@@ -1,12 +1,10 @@
 package pebblestore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/muster-im/muster/internal/account"
 )
@@ -38,7 +36,7 @@ func (s *Store) importBatch(ctx context.Context, app account.SDKAppID, b account
 	n := len(b.Entries)
 	op := &importOp{
 		app: app, batch: b, out: make([]account.Imported, n),
-		prints: make([]fingerprint, n), known: make([]presence, n),
+		prints: make([]fingerprint, n), known: make([]existence, n),
 	}
 	for i := range b.Entries {
 		op.prints[i] = s.index.fingerprint(app, b.Entries[i].UserID)
@@ -62,7 +60,7 @@ type importOp struct {
 	app    account.SDKAppID
 	batch  account.Batch
 	prints []fingerprint // of batch.Entries, computed by the caller beside the committer
-	known  []presence
+	known  []existence
 	out    []account.Imported
 	// old holds the records that had to be read, by position: those of deleted names, and
 	// of existing ones that may change or whose TinyID is asked for. Nil for most calls.
@@ -194,7 +192,7 @@ func needsRecord(b *account.Batch, e *account.Entry) bool {
 // fate is the status of an entry whose name has the record r.
 func fate(b *account.Batch, r *record, e *account.Entry) account.Status {
 	switch {
-	case r.dead() && b.HeldSince > 0 && r.deletedAt >= b.HeldSince:
+	case r.dead() && b.HeldSince != 0 && r.deletedAt >= b.HeldSince, r.dead() && b.Signed != 0 && r.validFrom >= b.Signed:
 		return account.Held
 	case r.dead():
 		return account.Created
@@ -236,119 +234,4 @@ func (op *importOp) write(c *committer, id account.TinyID) {
 		c.staging.add(op.app, e.UserID, &r)
 	}
 	c.index.put(alive, fresh...)
-}
-
-// Delete implements account.Store.
-func (s *Store) Delete(ctx context.Context, app account.SDKAppID, ids []account.UserID, at int64) ([]bool, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	n := len(ids)
-	op := &deleteOp{app: app, ids: ids, at: at, prints: make([]fingerprint, n), known: make([]presence, n), found: make([]bool, n)}
-	for i, id := range ids {
-		op.prints[i] = s.index.fingerprint(app, id)
-	}
-	if err := s.submit(ctx, op); err != nil {
-		return nil, fmt.Errorf("pebblestore: delete: %w", err)
-	}
-	return op.found, nil
-}
-
-type deleteOp struct {
-	app    account.SDKAppID
-	ids    []account.UserID
-	at     int64
-	prints []fingerprint
-	known  []presence
-	found  []bool
-}
-
-// stage replaces each account by a tombstone, which keeps valid-from and the time of
-// the deletion.
-func (op *deleteOp) stage(c *committer) error {
-	if err := c.known(op.app, slices.All(op.ids), op.prints, op.known); err != nil {
-		return err
-	}
-	old := make([]record, len(op.ids))
-	n := 0
-	for i, id := range op.ids {
-		if op.known[i] != alive {
-			continue
-		}
-		var err error
-		if old[i], op.found[i], err = c.read(op.app, id); err != nil {
-			return err
-		}
-		n++
-	}
-	if _, err := c.count(op.app); err != nil {
-		return err
-	}
-	for i, id := range op.ids {
-		if !op.found[i] {
-			continue
-		}
-		c.index.put(deleted, op.prints[i])
-		c.changed = true
-		c.staging.add(op.app, id, &record{deletedAt: op.at, validFrom: max(old[i].validFrom, op.at)})
-	}
-	c.addCount(op.app, -n)
-	return nil
-}
-
-// Kick implements account.Store.
-func (s *Store) Kick(ctx context.Context, app account.SDKAppID, id account.UserID, validFrom int64) (bool, error) {
-	op := &updateOp{app: app, id: id, change: func(r *record) {
-		r.validFrom = max(r.validFrom, validFrom)
-	}}
-	if err := s.submit(ctx, op); err != nil {
-		return false, fmt.Errorf("pebblestore: kick: %w", err)
-	}
-	return op.found, nil
-}
-
-// SetProfile implements account.Store.
-func (s *Store) SetProfile(ctx context.Context, app account.SDKAppID, id account.UserID, c account.ProfileChange) (bool, error) {
-	c.Attrs = slices.Clone(c.Attrs)
-	op := &updateOp{app: app, id: id, change: func(r *record) { applyChange(&r.profile, c) }}
-	if err := s.submit(ctx, op); err != nil {
-		return false, fmt.Errorf("pebblestore: set profile: %w", err)
-	}
-	return op.found, nil
-}
-
-// updateOp rewrites the record of one account that exists.
-type updateOp struct {
-	app    account.SDKAppID
-	id     account.UserID
-	change func(*record)
-	found  bool
-}
-
-func (op *updateOp) stage(c *committer) error {
-	r, ok, err := c.read(op.app, op.id)
-	if err != nil || !ok || r.dead() {
-		return err
-	}
-	op.found, c.changed = true, true
-	op.change(&r)
-	c.staging.add(op.app, op.id, &r)
-	return nil
-}
-
-func applyChange(p *account.Profile, c account.ProfileChange) {
-	if c.Nick != nil {
-		p.Nick = *c.Nick
-	}
-	if c.FaceURL != nil {
-		p.FaceURL = *c.FaceURL
-	}
-	for _, a := range c.Attrs {
-		i, found := slices.BinarySearchFunc(p.Attrs, a.Tag, func(x account.Attr, tag string) int { return cmp.Compare(x.Tag, tag) })
-		if found {
-			p.Attrs[i] = a
-			continue
-		}
-		p.Attrs = slices.Insert(p.Attrs, i, a)
-	}
 }

@@ -58,6 +58,7 @@ func endedBefore(ctx context.Context, c *client, want error) {
 			c.Errorf("%s with an ended context gave %v; want %v", op.name, err, want)
 		}
 		same(c.TB, "accounts after "+op.name, c.get("ann", "new"), before)
+		c.wantPush("devices after " + op.name)
 	}
 	c.wantExactCount(1)
 }
@@ -68,6 +69,7 @@ func nothingToDo(c *client) {
 		same(c.TB, "check", c.check(ids...), nil)
 		same(c.TB, "get", c.get(ids...), nil)
 		same(c.TB, "delete", c.del(50, ids...), nil)
+		same(c.TB, "kick", c.kickAll(50, ids...), nil)
 	}
 	c.importBatch(account.Batch{})
 	c.wantExactCount(0)
@@ -87,6 +89,9 @@ func ownSlices(c *client) {
 	c.importIDs(50, "x", "y")
 	c.check(ids...)
 	c.get(ids...)
+	c.kickAll(55, ids...)
+	clear(ids)
+	ids = []account.UserID{"x", "y"}
 	c.del(60, ids...)
 	clear(ids)
 	same(c.TB, "accounts", c.get("a", "b", "x", "y"), []account.Account{

@@ -11,7 +11,7 @@ import (
 // basicCases hold every sentence of the contract against a store, one call at a time.
 func basicCases() []testCase {
 	return slices.Concat(importCases(), updateCases(), quotaCases(), fillCases(), restoreCases(), deleteCases(), holdCases(),
-		kickCases(), profileCases(), readCases(), listCases(), appCases(), callCases())
+		signedCases(), kickCases(), profileCases(), readCases(), listCases(), appCases(), callCases())
 }
 
 func importCases() []testCase {

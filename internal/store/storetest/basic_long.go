@@ -225,7 +225,7 @@ func prepareLong(p *pair, rng *rand.Rand, names []account.UserID, at int64) {
 	}
 	p.importBoth(b)
 	for i, id := range some[:60] {
-		p.kickBoth(id, at+int64(i%10))
+		p.kickBoth(at+int64(i%10), id)
 		p.setProfileBoth(id, account.ProfileChange{Attrs: []account.Attr{{Tag: "t", Value: fmt.Sprint(i)}}})
 	}
 	for i := range int64(5) {

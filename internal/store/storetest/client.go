@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/store"
 )
 
@@ -237,11 +238,20 @@ func (c *client) del(at int64, ids ...account.UserID) []bool {
 	return got
 }
 
+// kick kicks one account and reports whether it was there.
 func (c *client) kick(id account.UserID, validFrom int64) bool {
 	c.Helper()
-	got, err := c.store().Kick(c.Context(), c.app, id, validFrom)
+	return c.kickAll(validFrom, id)[0]
+}
+
+func (c *client) kickAll(validFrom int64, ids ...account.UserID) []bool {
+	c.Helper()
+	got, err := c.store().Kick(c.Context(), c.app, ids, validFrom)
 	if err != nil {
-		c.Fatalf("Kick(%d, %q, %d): %v", c.app, id, validFrom, err)
+		c.Fatalf("Kick(%d, %.1000q, %d): %v", c.app, ids, validFrom, err)
+	}
+	if len(got) != len(ids) {
+		c.Fatalf("Kick gave %d results for %d names", len(got), len(ids))
 	}
 	return got
 }
@@ -390,12 +400,16 @@ func (c *client) operations(id account.UserID) []operation {
 		{"Check", func(ctx context.Context) error { _, err := st.Check(ctx, app, ids); return err }},
 		{"Get", func(ctx context.Context) error { _, err := st.Get(ctx, app, ids); return err }},
 		{"Delete", func(ctx context.Context) error { _, err := st.Delete(ctx, app, ids, 90); return err }},
-		{"Kick", func(ctx context.Context) error { _, err := st.Kick(ctx, app, id, 90); return err }},
+		{"Kick", func(ctx context.Context) error { _, err := st.Kick(ctx, app, ids, 90); return err }},
 		{"SetProfile", func(ctx context.Context) error {
 			_, err := st.SetProfile(ctx, app, id, account.ProfileChange{Nick: &nick})
 			return err
 		}},
 		{"List", func(ctx context.Context) error { _, err := st.List(ctx, app, "", 10); return err }},
 		{"Count", func(ctx context.Context) error { _, err := st.Count(ctx, app); return err }},
+		{"SavePush", func(ctx context.Context) error {
+			return st.SavePush(ctx, []presence.PushDevice{c.device(id, presence.IPhone, "i", 90)}, nil)
+		}},
+		{"LoadPush", func(ctx context.Context) error { _, err := loadPush(ctx, st); return err }},
 	}
 }

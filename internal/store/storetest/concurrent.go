@@ -154,7 +154,7 @@ func churnCall(c *client, kind int, ids []account.UserID, changed func(i int, by
 		}
 		return err
 	default:
-		_, err := st.Kick(ctx, c.app, ids[0], 60)
+		_, err := st.Kick(ctx, c.app, ids, 60)
 		return err
 	}
 }

@@ -209,11 +209,11 @@ func churnSingles(ctx context.Context, st store.Store, app account.SDKAppID, rng
 				h.balance.Add(1)
 			}
 		case op == 3:
-			found, err := st.Kick(ctx, app, h.id, n)
+			found, err := st.Kick(ctx, app, ids, n)
 			if err != nil {
 				return err
 			}
-			if found {
+			if found[0] {
 				h.kicked.Store(n)
 			}
 		default:

@@ -146,9 +146,9 @@ func (w *crashWorker) step(ctx context.Context, st store.Store) error {
 		return w.del(ctx, st, ids, at)
 	case 2:
 		next := w.model.clone()
-		want := next.kick(mainApp, ids[0], at)
-		got, err := st.Kick(ctx, mainApp, ids[0], at)
-		return answeredCall(w, "kick", next, err, []bool{got}, func() []bool { return []bool{want} })
+		want := next.kick(mainApp, ids, at)
+		got, err := st.Kick(ctx, mainApp, ids, at)
+		return answeredCall(w, "kick", next, err, got, func() []bool { return want })
 	case 3:
 		next := w.model.clone()
 		change := account.ProfileChange{Attrs: []account.Attr{{Tag: "t", Value: fmt.Sprint(at)}}}

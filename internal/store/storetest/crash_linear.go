@@ -97,6 +97,6 @@ func (t fusedTarget) Delete(ctx context.Context, ids []account.UserID, at int64)
 	return fused(t.f, func() ([]bool, error) { return t.t.Delete(ctx, ids, at) })
 }
 
-func (t fusedTarget) Kick(ctx context.Context, id account.UserID, validFrom int64) (bool, error) {
-	return fused(t.f, func() (bool, error) { return t.t.Kick(ctx, id, validFrom) })
+func (t fusedTarget) Kick(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error) {
+	return fused(t.f, func() ([]bool, error) { return t.t.Kick(ctx, ids, validFrom) })
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/store"
 	"github.com/muster-im/muster/internal/store/memstore"
 )
@@ -31,6 +32,7 @@ type faults struct {
 	forget int  // so many writes at the log's end do not survive a crash
 	early  bool // reads see what is not durable yet
 	half   bool // a crash leaves half of the batches under way
+	kick   bool // as half, of kicks alone
 	ids    bool // TinyIDs begin anew
 	free   bool // TinyIDs that were restored do not last
 	torn   bool // a batch that is given up leaves half
@@ -88,18 +90,7 @@ func (j *journal) Import(ctx context.Context, app account.SDKAppID, b account.Ba
 	if j.faults.torn && j.tears(ctx, app, part) {
 		return nil, ctx.Err()
 	}
-	if j.faults.half {
-		half := write(func(st store.Store) { _, _ = st.Import(context.Background(), app, part) })
-		j.mu.Lock()
-		j.halves[&half] = true
-		j.mu.Unlock()
-		work()
-		defer func() {
-			j.mu.Lock()
-			delete(j.halves, &half)
-			j.mu.Unlock()
-		}()
-	}
+	defer j.halve(j.faults.half, func(st store.Store) { _, _ = st.Import(context.Background(), app, part) })()
 	j.do(func(st store.Store) {
 		if st == j.Store {
 			got, err = st.Import(ctx, app, b)
@@ -112,6 +103,22 @@ func (j *journal) Import(ctx context.Context, app account.SDKAppID, b account.Ba
 		}
 	})
 	return got, err
+}
+
+// halve has a crash leave half a write until done is called, if that fault is on.
+func (j *journal) halve(on bool, half write) (done func()) {
+	if !on {
+		return func() {}
+	}
+	j.mu.Lock()
+	j.halves[&half] = true
+	j.mu.Unlock()
+	work()
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.halves, &half)
+	}
 }
 
 // tears imports half of a long batch and reports whether it was given up meanwhile.
@@ -141,12 +148,14 @@ func (j *journal) Delete(ctx context.Context, app account.SDKAppID, ids []accoun
 	return got, err
 }
 
-func (j *journal) Kick(ctx context.Context, app account.SDKAppID, id account.UserID, validFrom int64) (got bool, err error) {
+func (j *journal) Kick(ctx context.Context, app account.SDKAppID, ids []account.UserID, validFrom int64) (got []bool, err error) {
+	ids = slices.Clone(ids)
+	defer j.halve(j.faults.kick, func(st store.Store) { _, _ = st.Kick(context.Background(), app, ids[:len(ids)/2], validFrom) })()
 	j.do(func(st store.Store) {
 		if st == j.Store {
-			got, err = st.Kick(ctx, app, id, validFrom)
+			got, err = st.Kick(ctx, app, ids, validFrom)
 		} else if err == nil {
-			_, _ = st.Kick(context.Background(), app, id, validFrom)
+			_, _ = st.Kick(context.Background(), app, ids, validFrom)
 		}
 	})
 	return got, err
@@ -165,6 +174,19 @@ func (j *journal) SetProfile(ctx context.Context, app account.SDKAppID, id accou
 		}
 	})
 	return got, err
+}
+
+func (j *journal) SavePush(ctx context.Context, put []presence.PushDevice, remove []presence.PushKey) (err error) {
+	put, remove = slices.Clone(put), slices.Clone(remove)
+	defer j.halve(j.faults.half, func(st store.Store) { _ = st.SavePush(context.Background(), put, nil) })()
+	j.do(func(st store.Store) {
+		if st == j.Store {
+			err = st.SavePush(ctx, put, remove)
+		} else if err == nil {
+			_ = st.SavePush(context.Background(), put, remove)
+		}
+	})
+	return err
 }
 
 // disk is the Instance of a journal.
@@ -199,6 +221,7 @@ func TestCrashKillsMutants(t *testing.T) {
 			}
 		}
 	}
+	push := func(tb testing.TB, h Harness) { crashPush(tb, h, 12, 1) }
 	abandoned := func(tb testing.TB, h Harness) { abandonLong(newClient(tb, h), 1) }
 	long := func(tb testing.TB, h Harness) { crashLong(tb, h, 6, 1) }
 	for name, tt := range map[string]struct {
@@ -207,8 +230,11 @@ func TestCrashKillsMutants(t *testing.T) {
 	}{
 		"the last answered writes are lost":           {faults{forget: 3}, plain},
 		"the last answered writes are lost, linear":   {faults{forget: 3}, linear},
+		"half of an unanswered SavePush is left":      {faults{half: true}, push},
+		"the last answered devices are lost":          {faults{forget: 3}, push},
 		"the last writes are lost at a clean close":   {faults{forget: 1}, reopened},
 		"half of an unanswered batch is left":         {faults{half: true}, plain},
+		"half of an unanswered kick is left":          {faults{kick: true}, plain},
 		"half of an unanswered long batch is left":    {faults{half: true}, long},
 		"the last answered long batches are lost":     {faults{forget: 20}, long},
 		"restored TinyIDs do not last":                {faults{free: true}, reopened},

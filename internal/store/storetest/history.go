@@ -123,7 +123,7 @@ func (c *recorder) step(ctx context.Context) {
 	case OpDelete:
 		c.del(ctx, ids, at)
 	case OpKick:
-		c.kick(ctx, ids[0], at)
+		c.kick(ctx, ids, at)
 	}
 }
 
@@ -155,10 +155,10 @@ func (c *recorder) del(ctx context.Context, ids []account.UserID, at int64) {
 	c.end(ctx, p, err, answers(got, found))
 }
 
-func (c *recorder) kick(ctx context.Context, id account.UserID, validFrom int64) {
-	p := c.begin(OpKick, []account.UserID{id}, validFrom)
-	got, err := c.t.Kick(ctx, id, validFrom)
-	c.end(ctx, p, err, answers([]bool{got}, found))
+func (c *recorder) kick(ctx context.Context, ids []account.UserID, validFrom int64) {
+	p := c.begin(OpKick, ids, validFrom)
+	got, err := c.t.Kick(ctx, ids, validFrom)
+	c.end(ctx, p, err, answers(got, found))
 }
 
 func found(f bool) answer { return answer{found: f} }

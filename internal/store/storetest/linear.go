@@ -19,7 +19,7 @@ type Target interface {
 	Check(ctx context.Context, ids []account.UserID) ([]bool, error)
 	Get(ctx context.Context, ids []account.UserID) ([]account.Account, error)
 	Delete(ctx context.Context, ids []account.UserID, at int64) ([]bool, error)
-	Kick(ctx context.Context, id account.UserID, validFrom int64) (bool, error)
+	Kick(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error)
 }
 
 // StoreTarget returns the accounts of an App in a store as a Target.
@@ -46,8 +46,8 @@ func (t storeTarget) Delete(ctx context.Context, ids []account.UserID, at int64)
 	return t.Store.Delete(ctx, t.app, ids, at)
 }
 
-func (t storeTarget) Kick(ctx context.Context, id account.UserID, validFrom int64) (bool, error) {
-	return t.Store.Kick(ctx, t.app, id, validFrom)
+func (t storeTarget) Kick(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error) {
+	return t.Store.Kick(ctx, t.app, ids, validFrom)
 }
 
 // Op is a kind of call.

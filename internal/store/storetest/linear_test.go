@@ -21,7 +21,7 @@ type bentTarget struct {
 	onImport func(ids []account.UserID, got []account.Imported, err error) ([]account.Imported, error)
 	onCheck  func(ids []account.UserID, got []bool) []bool
 	onDelete func(ctx context.Context, ids []account.UserID, at int64) ([]bool, error)
-	onKick   func(ctx context.Context, id account.UserID, validFrom int64) (bool, error)
+	onKick   func(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error)
 	onGet    func(got []account.Account)
 }
 
@@ -60,11 +60,11 @@ func (t *bentTarget) Delete(ctx context.Context, ids []account.UserID, at int64)
 	return t.onDelete(ctx, ids, at)
 }
 
-func (t *bentTarget) Kick(ctx context.Context, id account.UserID, validFrom int64) (bool, error) {
+func (t *bentTarget) Kick(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error) {
 	if t.onKick == nil {
-		return t.Target.Kick(ctx, id, validFrom)
+		return t.Target.Kick(ctx, ids, validFrom)
 	}
-	return t.onKick(ctx, id, validFrom)
+	return t.onKick(ctx, ids, validFrom)
 }
 
 // record records one history on a memstore behind a bentTarget and judges it.
@@ -112,14 +112,24 @@ func wrongCalls() map[string]func(b *bentTarget) {
 			}
 		},
 		"a kick that is answered and not done": func(b *bentTarget) {
-			b.onKick = func(ctx context.Context, id account.UserID, _ int64) (bool, error) {
-				return b.Target.Kick(ctx, id, 0)
+			b.onKick = func(ctx context.Context, ids []account.UserID, _ int64) ([]bool, error) {
+				return b.Target.Kick(ctx, ids, 0)
+			}
+		},
+		"a kick of which only the first name is done": func(b *bentTarget) {
+			b.onKick = func(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error) {
+				first, err := b.Target.Kick(ctx, ids[:1], validFrom)
+				if err != nil || len(ids) == 1 {
+					return first, err
+				}
+				rest, err := b.Target.Kick(ctx, ids[1:], 0)
+				return append(first, rest...), err
 			}
 		},
 		"a kick that says it was refused and is done": func(b *bentTarget) {
-			b.onKick = func(ctx context.Context, id account.UserID, validFrom int64) (bool, error) {
-				_, err := b.Target.Kick(ctx, id, validFrom)
-				return false, errors.Join(err, account.ErrBusy)
+			b.onKick = func(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error) {
+				_, err := b.Target.Kick(ctx, ids, validFrom)
+				return nil, errors.Join(err, account.ErrBusy)
 			}
 		},
 	}
@@ -260,11 +270,11 @@ func TestVerifyAccepts(t *testing.T) {
 				}
 				return b.Target.Delete(ctx, ids, at)
 			}
-			b.onKick = func(ctx context.Context, id account.UserID, validFrom int64) (bool, error) {
+			b.onKick = func(ctx context.Context, ids []account.UserID, validFrom int64) ([]bool, error) {
 				if refused() {
-					return false, fmt.Errorf("kick: %w", account.ErrBusy)
+					return nil, fmt.Errorf("kick: %w", account.ErrBusy)
 				}
-				return b.Target.Kick(ctx, id, validFrom)
+				return b.Target.Kick(ctx, ids, validFrom)
 			}
 		}},
 		"what is not shown": {

@@ -65,9 +65,9 @@ func (p *pair) delBoth(at int64, ids ...account.UserID) {
 	sameEach(p.TB, "delete", p.del(at, ids...), p.naive.del(p.app, ids, at))
 }
 
-func (p *pair) kickBoth(id account.UserID, validFrom int64) {
+func (p *pair) kickBoth(validFrom int64, ids ...account.UserID) {
 	p.Helper()
-	same(p.TB, "kick", p.kick(id, validFrom), p.naive.kick(p.app, id, validFrom))
+	sameEach(p.TB, "kick", p.kickAll(validFrom, ids...), p.naive.kick(p.app, ids, validFrom))
 }
 
 func (p *pair) setProfileBoth(id account.UserID, change account.ProfileChange) {

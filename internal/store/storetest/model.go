@@ -73,6 +73,7 @@ func (m *machine) importBatch(rt *rapid.T) {
 		At:        drawTime(rt),
 		Quota:     rapid.SampledFrom([]int64{0, 0, 0, 1, 2, 3, 4}).Draw(rt, "quota"),
 		HeldSince: rapid.SampledFrom([]int64{0, 0, 1, 2, 3, 4, 5}).Draw(rt, "held since"),
+		Signed:    rapid.SampledFrom([]int64{0, 0, 0, 1, 2, 3, 4, 5}).Draw(rt, "signed"),
 		TinyIDs:   rapid.Bool().Draw(rt, "TinyIDs"),
 	}
 	for _, id := range drawDistinct(rt) {
@@ -91,7 +92,10 @@ func (m *machine) importLong(rt *rapid.T) {
 		}
 	}
 	app := m.drawApp(rt)
-	b := account.Batch{At: drawTime(rt), TinyIDs: rapid.Bool().Draw(rt, "TinyIDs"), HeldSince: rapid.Int64Range(0, 5).Draw(rt, "held since")}
+	b := account.Batch{
+		At: drawTime(rt), TinyIDs: rapid.Bool().Draw(rt, "TinyIDs"),
+		HeldSince: rapid.Int64Range(0, 5).Draw(rt, "held since"), Signed: rapid.Int64Range(0, 5).Draw(rt, "signed"),
+	}
 	for _, id := range drawDistinct(rt) {
 		b.Entries = append(b.Entries, account.Entry{UserID: id, Nick: rapid.SampledFrom([]string{"", "x"}).Draw(rt, "nick")})
 	}
@@ -167,9 +171,9 @@ func (m *machine) del(rt *rapid.T) {
 }
 
 func (m *machine) kick(rt *rapid.T) {
-	app, id, validFrom := m.drawApp(rt), rapid.SampledFrom(modelNames).Draw(rt, "name"), drawTime(rt)
-	got, err := m.store().Kick(rt.Context(), app, id, validFrom)
-	agree(rt, "Kick", err, got, m.naive.kick(app, id, validFrom))
+	app, ids, validFrom := m.drawApp(rt), drawDistinct(rt), drawTime(rt)
+	got, err := m.store().Kick(rt.Context(), app, ids, validFrom)
+	agree(rt, "Kick", err, got, m.naive.kick(app, ids, validFrom))
 }
 
 func (m *machine) setProfile(rt *rapid.T) {

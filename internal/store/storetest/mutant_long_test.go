@@ -216,12 +216,14 @@ func longRaceMutants() []mutant {
 				}
 				return got, err
 			})(b)
-			b.onKick = func(ctx ctxT, app appT, id account.UserID, validFrom int64) (bool, error) {
+			b.onKick = func(ctx ctxT, app appT, ids []account.UserID, validFrom int64) ([]bool, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				kicks.Add(1)
-				delete(stale, id)
-				return b.Store.Kick(ctx, app, id, validFrom)
+				for _, id := range ids {
+					delete(stale, id)
+				}
+				return b.Store.Kick(ctx, app, ids, validFrom)
 			}
 			b.onGet = func(ctx ctxT, app appT, ids []account.UserID) ([]account.Account, error) {
 				mu.Lock()

@@ -183,8 +183,8 @@ var deafCalls = map[string]func(b *bent){
 	},
 	"Kick": func(b *bent) {
 		right := b.onKick
-		b.onKick = func(ctx ctxT, app appT, id account.UserID, validFrom int64) (bool, error) {
-			return right(context.WithoutCancel(ctx), app, id, validFrom)
+		b.onKick = func(ctx ctxT, app appT, ids []account.UserID, validFrom int64) ([]bool, error) {
+			return right(context.WithoutCancel(ctx), app, ids, validFrom)
 		}
 	},
 	"Count": func(b *bent) {

@@ -104,7 +104,7 @@ func restoreMutants() []mutant {
 			b.onImport = func(ctx ctxT, app appT, batch account.Batch) ([]account.Imported, error) {
 				got, err := b.Store.Import(ctx, app, batch)
 				for i := range got {
-					_, _ = b.Store.Kick(ctx, app, batch.Entries[i].UserID, restoreOf(batch, i).ValidFrom)
+					_, _ = b.Store.Kick(ctx, app, []account.UserID{batch.Entries[i].UserID}, restoreOf(batch, i).ValidFrom)
 				}
 				return got, err
 			}

@@ -141,6 +141,17 @@ func quotaMutants() []mutant {
 			}
 		}},
 		{"hold ignored", batches(func(_ *bent, _ appT, batch *account.Batch) { batch.HeldSince = 0 })},
+		{"what was signed is ignored", batches(func(_ *bent, _ appT, batch *account.Batch) { batch.Signed = 0 })},
+		{"what was signed is looked for among deletes", batches(func(_ *bent, _ appT, batch *account.Batch) {
+			if batch.HeldSince == 0 {
+				batch.HeldSince, batch.Signed = batch.Signed, 0
+			}
+		})},
+		{"what was signed lives a second longer", batches(func(_ *bent, _ appT, batch *account.Batch) {
+			if batch.Signed > 0 {
+				batch.Signed++
+			}
+		})},
 		{"hold one second short", batches(func(_ *bent, _ appT, batch *account.Batch) {
 			if batch.HeldSince > 0 {
 				batch.HeldSince++
@@ -184,33 +195,6 @@ func deleteMutants() []mutant {
 				for i := range got {
 					if !got[i].Exists() {
 						got[i].ValidFrom = 0
-					}
-				}
-				return got, err
-			}
-		}},
-		{"kick always finds", func(b *bent) {
-			b.onKick = func(ctx ctxT, app appT, id account.UserID, validFrom int64) (bool, error) {
-				_, err := b.Store.Kick(ctx, app, id, validFrom)
-				return err == nil, err
-			}
-		}},
-		{"kick does nothing", func(b *bent) {
-			b.onKick = func(ctx ctxT, app appT, id account.UserID, _ int64) (bool, error) {
-				return b.Store.Kick(ctx, app, id, 0)
-			}
-		}},
-		{"kick lowers ValidFrom", func(b *bent) {
-			last := make(map[place]int64)
-			b.onKick = func(ctx ctxT, app appT, id account.UserID, validFrom int64) (bool, error) {
-				last[place{app, id}] = validFrom
-				return b.Store.Kick(ctx, app, id, validFrom)
-			}
-			b.onGet = func(ctx ctxT, app appT, ids []account.UserID) ([]account.Account, error) {
-				got, err := b.Store.Get(ctx, app, ids)
-				for i := range got {
-					if v, kicked := last[place{app, ids[i]}]; kicked {
-						got[i].ValidFrom = v
 					}
 				}
 				return got, err

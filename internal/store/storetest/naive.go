@@ -87,7 +87,7 @@ func (n *naive) importEntry(at place, e account.Entry, b account.Batch, r accoun
 		return account.Imported{Status: account.Updated, TinyID: a.TinyID}
 	}
 	grave, buried := n.dead[at]
-	if buried && b.HeldSince > 0 && grave.deletedAt >= b.HeldSince {
+	if buried && (b.HeldSince > 0 && grave.deletedAt >= b.HeldSince || b.Signed > 0 && grave.validFrom >= b.Signed) {
 		return account.Imported{Status: account.Held}
 	}
 	if b.Fill && room <= 0 {
@@ -147,14 +147,15 @@ func (n *naive) del(app account.SDKAppID, ids []account.UserID, at int64) []bool
 	return found
 }
 
-func (n *naive) kick(app account.SDKAppID, id account.UserID, validFrom int64) bool {
-	p := place{app, id}
-	a, ok := n.live[p]
-	if ok && a.ValidFrom < validFrom {
-		a.ValidFrom = validFrom
-		n.live[p] = a
+func (n *naive) kick(app account.SDKAppID, ids []account.UserID, validFrom int64) []bool {
+	found := n.check(app, ids)
+	for i, id := range ids {
+		if a := n.live[place{app, id}]; found[i] && a.ValidFrom < validFrom {
+			a.ValidFrom = validFrom
+			n.live[place{app, id}] = a
+		}
 	}
-	return ok
+	return found
 }
 
 func (n *naive) setProfile(app account.SDKAppID, id account.UserID, c account.ProfileChange) bool {

@@ -144,7 +144,7 @@ func longKept(c *client) {
 			p.reopen()
 		}
 		p.delBoth(60, ids[0], ids[longSize/2+round], names[longSize-5])
-		p.kickBoth(ids[7], int64(70+round))
+		p.kickBoth(int64(70+round), ids[7])
 		p.reopen()
 		p.compare()
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/store"
 	"github.com/muster-im/muster/internal/store/memstore"
 )
@@ -67,10 +68,12 @@ type bent struct {
 	onCheck      func(context.Context, account.SDKAppID, []account.UserID) ([]bool, error)
 	onGet        func(context.Context, account.SDKAppID, []account.UserID) ([]account.Account, error)
 	onDelete     func(context.Context, account.SDKAppID, []account.UserID, int64) ([]bool, error)
-	onKick       func(context.Context, account.SDKAppID, account.UserID, int64) (bool, error)
+	onKick       func(context.Context, account.SDKAppID, []account.UserID, int64) ([]bool, error)
 	onSetProfile func(context.Context, account.SDKAppID, account.UserID, account.ProfileChange) (bool, error)
 	onList       func(context.Context, account.SDKAppID, account.UserID, int) ([]account.Account, error)
 	onCount      func(context.Context, account.SDKAppID) (int64, error)
+	onSavePush   func(context.Context, []presence.PushDevice, []presence.PushKey) error
+	onLoadPush   func(context.Context, func(presence.PushDevice) error) error
 	onClose      func() error
 }
 
@@ -79,7 +82,8 @@ func newBent(bend func(b *bent)) *bent {
 	st := memstore.New()
 	b := &bent{
 		Store: st, onImport: st.Import, onCheck: st.Check, onGet: st.Get, onDelete: st.Delete, onKick: st.Kick,
-		onSetProfile: st.SetProfile, onList: st.List, onCount: st.Count, onClose: st.Close,
+		onSetProfile: st.SetProfile, onList: st.List, onCount: st.Count,
+		onSavePush: st.SavePush, onLoadPush: st.LoadPush, onClose: st.Close,
 	}
 	bend(b)
 	return b
@@ -117,8 +121,8 @@ func (b *bent) Delete(ctx context.Context, app account.SDKAppID, ids []account.U
 	return b.onDelete(ctx, app, ids, at)
 }
 
-func (b *bent) Kick(ctx context.Context, app account.SDKAppID, id account.UserID, validFrom int64) (bool, error) {
-	return b.onKick(ctx, app, id, validFrom)
+func (b *bent) Kick(ctx context.Context, app account.SDKAppID, ids []account.UserID, validFrom int64) ([]bool, error) {
+	return b.onKick(ctx, app, ids, validFrom)
 }
 
 func (b *bent) SetProfile(ctx context.Context, app account.SDKAppID, id account.UserID, c account.ProfileChange) (bool, error) {
@@ -131,6 +135,14 @@ func (b *bent) List(ctx context.Context, app account.SDKAppID, after account.Use
 
 func (b *bent) Count(ctx context.Context, app account.SDKAppID) (int64, error) {
 	return b.onCount(ctx, app)
+}
+
+func (b *bent) SavePush(ctx context.Context, put []presence.PushDevice, remove []presence.PushKey) error {
+	return b.onSavePush(ctx, put, remove)
+}
+
+func (b *bent) LoadPush(ctx context.Context, each func(presence.PushDevice) error) error {
+	return b.onLoadPush(ctx, each)
 }
 
 func (b *bent) Close() error { return b.onClose() }

@@ -1,5 +1,5 @@
 // Package storetest is the one suite that every store.Store must pass. It holds each
-// sentence of the contract (account.Store, store.Store) against a backend, first call
+// sentence of the contract (account.Store, presence.Store, store.Store) against a backend, first call
 // by call, then under concurrency, against a model, and across restarts and crashes.
 //
 // A backend describes itself with a Harness and calls Run. What it cannot do it says
@@ -73,6 +73,7 @@ func runStanding(t *testing.T, h Harness) {
 		t.Run("SomeAbandoned", func(t *testing.T) { Linearize(t, h, 8, w) })
 		t.Run("LongBatches", func(t *testing.T) { linearizeLong(t, h, w) })
 	})
+	t.Run("Push", func(t *testing.T) { runCases(t, h, slices.Concat(pushCases(), pushConcurrentCases(h.seed(t)))) })
 }
 
 // runLasting runs those in which it is opened again, if it can be.
@@ -80,7 +81,8 @@ func runLasting(t *testing.T, h Harness) {
 	t.Run("Model", func(t *testing.T) { Model(t, h) })
 	t.Run("Reopen", func(t *testing.T) {
 		skipIf(t, h.Unsupported.Reopen)
-		runCases(t, h, reopenCases(h.seed(t)))
+		seed := h.seed(t)
+		runCases(t, h, slices.Concat(reopenCases(seed), pushReopenCases(seed)))
 	})
 	t.Run("Crash", func(t *testing.T) {
 		skipIf(t, h.Unsupported.Crash)
@@ -88,6 +90,7 @@ func runLasting(t *testing.T, h Harness) {
 		t.Run("Acknowledged", func(t *testing.T) { Crashes(t, h, 6, seed) })
 		t.Run("Linearizable", func(t *testing.T) { linearizeCrashes(t, h, 4, 3, DefaultWorkload(seed)) })
 		t.Run("LongBatches", func(t *testing.T) { crashLong(t, h, 4, seed) })
+		t.Run("Push", func(t *testing.T) { crashPush(t, h, 6, seed) })
 		t.Run("LinearizableLongBatches", func(t *testing.T) { linearizeCrashes(t, h, 1, 3, longWorkload(seed)) })
 	})
 }

@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/store/pebblestore"
 )
 
@@ -50,7 +49,7 @@ func sweep(t *testing.T, o pebblestore.Options, step int32) {
 			return nil
 		})
 		o.FS = errorfs.Wrap(mem, inject)
-		acked, failed := importUntilFault(t, o)
+		acked, failed := writeUntilFault(t, o)
 		if runs++; failed {
 			surfaced++
 		}
@@ -78,11 +77,36 @@ func batch(i int) account.Batch {
 	return b
 }
 
-// importUntilFault imports the batches and returns what was acknowledged, and whether
-// the store ever returned an error.
-func importUntilFault(t *testing.T, o pebblestore.Options) (acked map[account.UserID]account.TinyID, failed bool) {
+// devices are those that can be reached by push after the i-th save: always the same two,
+// and a third every other time.
+func devices(i int) (put []presence.PushDevice, remove []presence.PushKey) {
+	for k := range 3 {
+		d := presence.PushDevice{
+			PushKey: presence.PushKey{SDKAppID: app, UserID: "user", Platform: presence.IPhone, InstanceID: fmt.Sprint(k)},
+			Seen:    int64(i),
+		}
+		if k == 2 && i%2 == 1 {
+			remove = append(remove, d.PushKey)
+			continue
+		}
+		put = append(put, d)
+	}
+	return put, remove
+}
+
+// acknowledged is what a store has answered.
+type acknowledged struct {
+	ids map[account.UserID]account.TinyID
+	// saved is the last save of devices that was answered, tried the last one that was made;
+	// 0 for none.
+	saved, tried int
+}
+
+// writeUntilFault imports the batches, saves devices in between, and returns what was
+// acknowledged, and whether the store ever returned an error.
+func writeUntilFault(t *testing.T, o pebblestore.Options) (acked acknowledged, failed bool) {
 	t.Helper()
-	acked = map[account.UserID]account.TinyID{}
+	acked.ids = map[account.UserID]account.TinyID{}
 	s, err := pebblestore.Open("store", o)
 	if err != nil {
 		return acked, true
@@ -98,16 +122,15 @@ func importUntilFault(t *testing.T, o pebblestore.Options) (acked map[account.Us
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		out, err := s.Import(ctx, app, batch(i))
+		errPush := savePush(ctx, s, i+1, &acked)
 		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
+		if err := errors.Join(err, errPush); errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal("a call hung although the store had failed")
-		}
-		if err != nil {
+		} else if err != nil {
 			failed = true
-			continue
 		}
 		for j, o := range out {
-			acked[batch(i).Entries[j].UserID] = o.TinyID
+			acked.ids[batch(i).Entries[j].UserID] = o.TinyID
 		}
 	}
 	if err := s.Close(); err != nil {
@@ -116,36 +139,31 @@ func importUntilFault(t *testing.T, o pebblestore.Options) (acked map[account.Us
 	return acked, failed
 }
 
-func verify(t *testing.T, when string, fsys vfs.FS, acked map[account.UserID]account.TinyID) {
+func savePush(ctx context.Context, s *pebblestore.Store, i int, acked *acknowledged) error {
+	put, remove := devices(i)
+	acked.tried = i
+	err := s.SavePush(ctx, put, remove)
+	if err == nil {
+		acked.saved = i
+	}
+	return err
+}
+
+func verify(t *testing.T, when string, fsys vfs.FS, acked acknowledged) {
 	t.Helper()
 	s, err := pebblestore.Open("store", pebblestore.Options{FS: fsys})
 	if err != nil {
 		t.Fatalf("%s: open again: %v", when, err)
 	}
 	defer s.Close()
+	verifyPush(t, when, s, acked)
 	seen := map[account.TinyID]account.UserID{}
 	for i := range batches {
-		b := batch(i)
-		ids := make([]account.UserID, len(b.Entries))
-		for j, e := range b.Entries {
-			ids[j] = e.UserID
-		}
-		found, err := s.Get(t.Context(), app, ids)
-		if err != nil {
-			t.Fatalf("%s: get: %v", when, err)
-		}
-		there := 0
-		for _, a := range found {
-			if a.Exists() {
-				there++
-			}
-			if want := acked[a.UserID]; want != 0 && a.TinyID != want {
-				t.Errorf("%s: %s was acknowledged with TinyID %d and has %d", when, a.UserID, want, a.TinyID)
-			}
-		}
+		there := verifyBatch(t, when, s, i, acked)
 		if there != 0 && there != batchSize {
 			t.Errorf("%s: %d of %d accounts of batch %d are there", when, there, batchSize, i)
 		}
+		b := batch(i)
 		b.TinyIDs = true
 		out, err := s.Import(t.Context(), app, b)
 		if err != nil {
@@ -153,9 +171,9 @@ func verify(t *testing.T, when string, fsys vfs.FS, acked map[account.UserID]acc
 		}
 		for j, o := range out {
 			if other, twice := seen[o.TinyID]; twice {
-				t.Errorf("%s: %s and %s have the same TinyID", when, other, ids[j])
+				t.Errorf("%s: %s and %s have the same TinyID", when, other, b.Entries[j].UserID)
 			}
-			seen[o.TinyID] = ids[j]
+			seen[o.TinyID] = b.Entries[j].UserID
 		}
 	}
 	if n, err := s.Count(t.Context(), app); err != nil || n != batches*batchSize {
@@ -166,107 +184,49 @@ func verify(t *testing.T, when string, fsys vfs.FS, acked map[account.UserID]acc
 	}
 }
 
-// TestDiskFull lets every write fail with ENOSPC from some moment on: the calls fail with
-// ErrFailed, the owner is told once why, and what was acknowledged is there afterwards.
-func TestDiskFull(t *testing.T) {
-	mem := vfs.NewCrashableMem()
-	full := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			return syscall.ENOSPC
+// verifyBatch checks the accounts of batch i and returns how many there are.
+func verifyBatch(t *testing.T, when string, s *pebblestore.Store, i int, acked acknowledged) (there int) {
+	t.Helper()
+	var ids []account.UserID
+	for _, e := range batch(i).Entries {
+		ids = append(ids, e.UserID)
+	}
+	found, err := s.Get(t.Context(), app, ids)
+	if err != nil {
+		t.Fatalf("%s: get: %v", when, err)
+	}
+	for _, a := range found {
+		if a.Exists() {
+			there++
 		}
+		if want := acked.ids[a.UserID]; want != 0 && a.TinyID != want {
+			t.Errorf("%s: %s was acknowledged with TinyID %d and has %d", when, a.UserID, want, a.TinyID)
+		}
+	}
+	return there
+}
+
+// verifyPush checks that the devices are those of one save: the last that was acknowledged
+// or one that was tried after it.
+func verifyPush(t *testing.T, when string, s *pebblestore.Store, acked acknowledged) {
+	t.Helper()
+	var got []presence.PushDevice
+	err := s.LoadPush(t.Context(), func(d presence.PushDevice) error {
+		got = append(got, d)
 		return nil
 	})
-	toggle := &errorfs.Toggle{Injector: full}
-	told := make(chan error, 2)
-	s, err := pebblestore.Open("store", pebblestore.Options{
-		FS: errorfs.Wrap(mem, toggle), OnFailure: func(err error) { told <- err },
-	})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: load push: %v", when, err)
 	}
-	out, err := s.Import(t.Context(), app, batch(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	acked := map[account.UserID]account.TinyID{}
-	for j, o := range out {
-		acked[batch(0).Entries[j].UserID] = o.TinyID
-	}
-
-	toggle.On()
-	if _, err := s.Import(t.Context(), app, batch(1)); !errors.Is(err, account.ErrFailed) {
-		t.Errorf("import on a full disk: %v, want ErrFailed", err)
-	}
-	if err := <-told; !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("OnFailure was told %v, want ENOSPC", err)
-	}
-	if _, err := s.Check(t.Context(), app, []account.UserID{"a"}); !errors.Is(err, account.ErrFailed) {
-		t.Errorf("check after the failure: %v, want ErrFailed", err)
-	}
-	if err := s.Close(); !errors.Is(err, account.ErrFailed) {
-		t.Errorf("close after the failure: %v, want ErrFailed", err)
-	}
-	verify(t, "full disk", mem.CrashClone(vfs.CrashCloneCfg{}), acked)
-	if len(told) != 0 {
-		t.Errorf("OnFailure was told again: %v", <-told)
-	}
-}
-
-// TestDamagedTable flips one byte in a table: the store must say so and stop, not serve
-// around the hole.
-func TestDamagedTable(t *testing.T) {
-	// Not t.TempDir: the store that fails is abandoned and may still make files meanwhile.
-	root, err := os.MkdirTemp("", "muster-damaged") //nolint:usetesting // see above
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	dir := filepath.Join(root, "store")
-	makeTable(t, dir)
-	paths, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil || len(paths) != 1 {
-		t.Fatalf("tables %q (%v), want one", paths, err)
-	}
-	b, err := os.ReadFile(paths[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[200] ^= 0x40 // in the first of several blocks
-	if err := os.WriteFile(paths[0], b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-
-	failed := make(chan error, 1)
-	s, err := pebblestore.Open(dir, pebblestore.Options{OnFailure: func(err error) { failed <- err }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if err := <-failed; !pebble.IsCorruptionError(err) {
-		t.Errorf("OnFailure got %v, want a corruption error", err)
-	}
-	if _, err := s.Check(t.Context(), app, []account.UserID{"user-00001"}); !errors.Is(err, account.ErrFailed) {
-		t.Errorf("Check: %v, want ErrFailed", err)
-	}
-}
-
-// makeTable makes a store in dir whose accounts are in one table.
-func makeTable(t *testing.T, dir string) {
-	t.Helper()
-	s, err := pebblestore.Open(dir, pebblestore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 50 {
-		b := account.Batch{At: 1}
-		for j := range 100 {
-			b.Entries = append(b.Entries, account.Entry{UserID: account.UserID(fmt.Sprintf("user-%05d", i*100+j))})
+	slices.SortFunc(got, func(x, y presence.PushDevice) int { return strings.Compare(x.InstanceID, y.InstanceID) })
+	for i := acked.saved; i <= acked.tried; i++ {
+		want, _ := devices(i)
+		if i == 0 {
+			want = nil
 		}
-		if _, err := s.Import(t.Context(), app, b); err != nil {
-			t.Fatal(err)
+		if slices.Equal(got, want) {
+			return
 		}
 	}
-	if err := errors.Join(s.Close(), pebblestore.Compact(t.Context(), dir)); err != nil {
-		t.Fatal(err)
-	}
+	t.Errorf("%s: the devices are %+v, save %d was acknowledged and %d tried", when, got, acked.saved, acked.tried)
 }
