@@ -1,0 +1,30 @@
+// Package webhook tells an App's backend what happens to the App's accounts: it posts
+// callbacks to the URL that the App is set to (im-rest-api.md, section 7).
+//
+// Whoever reports an event is never held up: StateChanged puts it into the queue of the
+// App and returns. What comes of it later shows in the metrics and, sparsely, in the log.
+//
+// Each App has a queue of its own, of bounded length, with a few workers of its own, so
+// that a slow receiver delays nobody but itself. An account always falls to the same
+// worker, which sends one event after the other: the events of an account arrive in
+// order. A worker ends when nothing is left to send, so an App without events has no
+// goroutine; connections are kept for a minute.
+//
+// # Failures
+//
+// An attempt fails if the receiver cannot be reached, takes longer than the time-out,
+// answers another status than 200, or answers 200 with anything but a JSON object that
+// says OK. It is repeated after a pause, up to the number of attempts. Statuses that
+// repeating would not change (redirects, which are not followed, and 4xx other than 408
+// and 429) fail the event at once. An event may arrive twice, if an answer was lost.
+//
+// # Dead receivers
+//
+// Each attempt at a dead receiver costs the whole time-out. After five failures in a row
+// the App's receiver therefore counts as down: its workers then take turns, and one
+// attempt, a probe, goes out every few seconds. It counts as an attempt of the event it
+// carries: an outage of some seconds loses no event, a longer one few of those that are
+// queued. What is reported meanwhile waits in the queue, and is dropped when that is
+// full. The first answer ends this state, and the queue is sent in order. A change of the
+// URL holds at the next probe.
+package webhook
