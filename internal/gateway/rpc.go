@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"github.com/centrifugal/centrifuge"
+
+	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/errcode"
+	"github.com/muster-im/muster/internal/presence"
+	"github.com/muster-im/muster/internal/wire"
+)
+
+// What a device can ask for. Each answers {} or an error whose code is the documented one.
+const (
+	rpcLogout    = "logout"
+	rpcSetStatus = "set_status"
+)
+
+func (s *session) rpc(e centrifuge.RPCEvent, answer centrifuge.RPCCallback) {
+	err := s.call(e)
+	answer(centrifuge.RPCReply{Data: []byte("{}")}, rpcError(err))
+	if e.Method == rpcLogout && err == nil {
+		s.End(presence.LoggedOut)
+	}
+}
+
+func (s *session) call(e centrifuge.RPCEvent) (err error) {
+	defer s.g.caught(&err)
+	switch e.Method {
+	case rpcLogout:
+		return s.logout()
+	case rpcSetStatus:
+		return s.setStatus(e.Data)
+	default:
+		return centrifuge.ErrorMethodNotFound
+	}
+}
+
+// logout ends the session for good, and has it on disk that the device is not to be reached
+// by push before it is told so.
+func (s *session) logout() error {
+	if !s.g.opt.Presence.Leave(&s.Session, presence.LoggedOut) {
+		return nil // ended at this very moment, and about to be disconnected
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), account.StoreTimeout)
+	defer cancel()
+	if err := s.g.opt.Presence.Flush(ctx); err != nil {
+		return errcode.Wrap(errcode.StoreTimeout, err)
+	}
+	return nil
+}
+
+func (s *session) setStatus(data []byte) error {
+	custom, err := wire.DecodeCustomStatus(data)
+	if err != nil {
+		return badParam(err)
+	}
+	if len(custom) > maxCustomStatus {
+		return errcode.Newf(errcode.BadParam, "CustomStatus has %d bytes, %d are allowed", len(custom), maxCustomStatus)
+	}
+	s.g.opt.Presence.SetCustomStatus(&s.Session, custom)
+	return nil
+}
+
+// badParam makes broken JSON 70402 as well.
+func badParam(err error) error {
+	if e, ok := errors.AsType[*wire.SyntaxError](err); ok {
+		return errcode.Newf(errcode.BadParam, "%v", e)
+	}
+	return err
+}
+
+// rpcError returns the error as centrifuge's clients get it.
+func rpcError(err error) error {
+	if e, ok := errors.AsType[*errcode.Error](err); ok {
+		return &centrifuge.Error{Code: uint32(e.Code), Message: e.Info}
+	}
+	return err
+}
