@@ -152,17 +152,21 @@ func (i importItem) item() ImportItem {
 // one that an earlier attempt of the same call deleted.
 func (c *Client) AccountDelete(ctx context.Context, userIDs []string) ([]Result, error) {
 	body := append(make([]byte, 0, sizeOf(userIDs, len(`{"UserID":""},`))), `{"DeleteItem":`...)
-	body = append(appendUsers(body, userIDs), '}')
+	return c.results(ctx, cmdAccountDelete, append(appendUsers(body, userIDs), '}'), userIDs)
+}
+
+// results makes a call whose reply has a result for each account.
+func (c *Client) results(ctx context.Context, command string, body []byte, userIDs []string) ([]Result, error) {
 	var results []Result
-	err := c.call(ctx, cmdAccountDelete, body, func(x exchange) (err error) {
-		results, err = c.deleteReply(x, userIDs)
+	err := c.call(ctx, command, body, func(x exchange) (err error) {
+		results, err = c.readResults(x, userIDs)
 		return err
 	})
 	return results, err
 }
 
-func (c *Client) deleteReply(x exchange, userIDs []string) ([]Result, error) {
-	if results, ok := matchDeleted(x.reply, userIDs); ok {
+func (c *Client) readResults(x exchange, userIDs []string) ([]Result, error) {
+	if results, ok := matchResults(x.reply, userIDs); ok {
 		return results, nil
 	}
 	var out struct {

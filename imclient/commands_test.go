@@ -3,6 +3,7 @@ package imclient_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"testing"
 
@@ -128,6 +129,39 @@ var accountCommands = []commandCase{
 
 var otherCommands = []commandCase{
 	{
+		name: "multi_kick", path: "/v4/muster/multi_kick", body: `{"UserIDs":["a","b\\c","a"]}`,
+		reply: ok(`"ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"a"},` +
+			`{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"b\\c"},{"ResultCode":0,"ResultInfo":"","UserID":"a"}]`),
+		call: func(ctx context.Context, c *imclient.Client) (any, error) {
+			return c.KickMany(ctx, []string{"a", `b\c`, "a"})
+		},
+		want: []imclient.Result{{UserID: "a"}, {UserID: `b\c`, Code: 70107, Info: "Err_TLS_PT_Open_Login_Account_Not_Exist"}, {UserID: "a"}},
+	},
+	{
+		name: "status with everything", path: "/v4/openim/query_online_status",
+		body: `{"To_Account":["a","b"],"IsNeedDetail":1,"IsReturnInstid":1,"IsReturnCustomStatus":1}`,
+		reply: ok(`"QueryResult":[{"To_Account":"a","Status":"Online","State":"Online","CustomStatus":"busy",` +
+			`"Detail":[{"Platform":"Web","Status":"Online","Instid":"1f"},{"Platform":"Web","Status":"Online","Instid":"2e"}]},` +
+			`{"To_Account":"b","Status":"Offline","State":"Offline","CustomStatus":"","Detail":[]}],"ErrorList":[]`),
+		call: func(ctx context.Context, c *imclient.Client) (any, error) {
+			return c.Status(ctx, imclient.StatusRequest{UserIDs: []string{"a", "b"}, Detail: true, Instances: true, CustomStatus: true})
+		},
+		want: imclient.OnlineStatus{Accounts: []imclient.AccountStatus{
+			{UserID: "a", Status: imclient.Online, CustomStatus: "busy", Devices: []imclient.DeviceStatus{
+				{Platform: "Web", Status: imclient.Online, InstanceID: "1f"}, {Platform: "Web", Status: imclient.Online, InstanceID: "2e"},
+			}},
+			{UserID: "b", Status: imclient.Offline, Devices: []imclient.DeviceStatus{}},
+		}},
+	},
+	{
+		name: "status alone", path: "/v4/openim/query_online_status", body: `{"To_Account":["a"]}`,
+		reply: ok(`"QueryResult":[{"To_Account":"a","Status":"Offline"}]`),
+		call: func(ctx context.Context, c *imclient.Client) (any, error) {
+			return c.Status(ctx, imclient.StatusRequest{UserIDs: []string{"a"}})
+		},
+		want: imclient.OnlineStatus{Accounts: []imclient.AccountStatus{{UserID: "a", Status: imclient.Offline}}},
+	},
+	{
 		name: "query_online_status", path: "/v4/openim/query_online_status",
 		body: `{"To_Account":["a","b","c"],"IsNeedDetail":1}`,
 		reply: ok(`"QueryResult":[{"To_Account":"a","Status":"Online","Detail":[{"Platform":"Web","Status":"Online"}]},` +
@@ -205,6 +239,20 @@ func TestCommands(t *testing.T) {
 				t.Errorf("requests %+v, want one of %s with %s", f.seen, tc.path, tc.body)
 			}
 		})
+	}
+}
+
+// A service without the command is told from a refusal of the accounts, and its error says
+// what to think of it.
+func TestKickManyElsewhere(t *testing.T) {
+	f := &fake{reply: `{"ActionStatus":"FAIL","ErrorCode":60009,"ErrorInfo":"no such command"}`}
+	results, err := newClient(t, f.options()).KickMany(t.Context(), []string{"a"})
+	const want = "imclient: muster/multi_kick: 60009 no such command; only Muster kicks many accounts in one call, and this service is another, or an older Muster"
+	if results != nil || err == nil || err.Error() != want {
+		t.Errorf("= %v, %v", results, err)
+	}
+	if e, ok := errors.AsType[*imclient.Error](err); !ok || e.Code != 60009 {
+		t.Errorf("%v has no code", err)
 	}
 }
 

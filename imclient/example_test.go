@@ -21,6 +21,8 @@ func exampleService() *httptest.Server {
 		"multiaccount_import": `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","FailAccounts":["no blanks"]}`,
 		"account_check":       `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ResultItem":[{"UserID":"ann","ResultCode":0,"ResultInfo":"","AccountStatus":"Imported"},{"UserID":"bob","ResultCode":0,"ResultInfo":"","AccountStatus":"NotImported"}]}`,
 		"kick":                `{"ActionStatus":"FAIL","ErrorCode":70107,"ErrorInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist"}`,
+		"query_online_status": `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","QueryResult":[{"To_Account":"ann","Status":"Online","State":"Online","CustomStatus":"busy","Detail":[{"Platform":"Web","Status":"Online","Instid":"5b1f6e0a"}]}],"ErrorList":[{"To_Account":"zoe","ErrorCode":70107}]}`,
+		"multi_kick":          `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"ann"},{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"zoe"}]}`,
 		"portrait_get":        `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","UserProfileItem":[{"To_Account":"ann","ProfileItem":[{"Tag":"Tag_Profile_IM_Nick","Value":"Ann"}],"ResultCode":0,"ResultInfo":""}]}`,
 	}
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -186,6 +188,54 @@ func ExampleClient_AccountCheck() {
 	// Output:
 	// ann true
 	// bob false
+}
+
+func ExampleClient_Status() {
+	service := exampleService()
+	defer service.Close()
+	c := exampleClient(service.URL)
+
+	reply, err := c.Status(context.Background(), imclient.StatusRequest{
+		UserIDs:      []string{"ann", "zoe"},
+		Instances:    true,
+		CustomStatus: true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, a := range reply.Accounts {
+		fmt.Println(a.UserID, a.Status, a.CustomStatus)
+		for _, d := range a.Devices {
+			fmt.Println(" ", d.Platform, d.InstanceID, d.Status)
+		}
+	}
+	for _, a := range reply.Errors {
+		fmt.Println(a.UserID, a.Code)
+	}
+	// Output:
+	// ann Online busy
+	//   Web 5b1f6e0a Online
+	// zoe 70107
+}
+
+// KickMany is Muster's; what it does can be done at other services call by call.
+func ExampleClient_KickMany() {
+	service := exampleService()
+	defer service.Close()
+	c := exampleClient(service.URL)
+
+	results, err := c.KickMany(context.Background(), []string{"ann", "zoe"})
+	if e, ok := errors.AsType[*imclient.Error](err); ok && e.Code == 60009 {
+		fmt.Println("not Muster; kick them one by one with Kick")
+		return
+	}
+	for _, r := range results {
+		fmt.Println(r.UserID, r.Code)
+	}
+	// Output:
+	// ann 0
+	// zoe 70107
 }
 
 func ExampleClient_PortraitGet() {

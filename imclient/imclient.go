@@ -33,8 +33,9 @@
 // What concerns a single account of a call that succeeded is in the result. No error
 // and no printed Client, Options or Key shows the Key or a UserSig.
 //
-// [Client.BulkImport] and [Client.BulkExport] move any number of accounts in one call.
-// They are commands of Muster alone; another service answers 60009.
+// [Client.BulkImport] and [Client.BulkExport] move any number of accounts in one call, and
+// [Client.KickMany] kicks a hundred. They are commands of Muster alone; another service
+// answers 60009.
 //
 // The lists of a call are sent as they are: how many accounts one call may have (100, or
 // 500 for the status queries) is for the service to judge. Text must be UTF-8; other

@@ -57,9 +57,9 @@ func matchChecked(reply []byte, userIDs []string) (checked []Checked, ok bool) {
 	return checked, m.cut(`]}`) && m.end()
 }
 
-// matchDeleted reads the reply of account_delete that has a result for each of userIDs,
-// in order.
-func matchDeleted(reply []byte, userIDs []string) (results []Result, ok bool) {
+// matchResults reads a reply, such as that of account_delete, that has a result for each of
+// userIDs, in order.
+func matchResults(reply []byte, userIDs []string) (results []Result, ok bool) {
 	m := matcher{rest: reply}
 	if !m.cut(`{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ResultItem":[`) {
 		return nil, false

@@ -120,7 +120,7 @@ const (
 // repeatable reports whether it makes no difference if a command is done twice.
 func repeatable(command string) bool {
 	switch command {
-	case cmdAccountImport, cmdMultiAccountImport, cmdAccountDelete, cmdAccountCheck, cmdKick,
+	case cmdAccountImport, cmdMultiAccountImport, cmdAccountDelete, cmdAccountCheck, cmdKick, cmdMultiKick,
 		cmdQueryOnlineStatus, cmdQueryState, cmdPortraitSet, cmdPortraitGet:
 		return true
 	}

@@ -20,7 +20,9 @@ type benchCmd struct {
 	Check   benchCheckCmd   `cmd:"" help:"Check accounts that bench import has imported and measure it."`
 	Suite   benchSuiteCmd   `cmd:"" help:"Measure servers that it starts itself against what this machine could do at best."`
 	Bulk    benchBulkCmd    `cmd:"" help:"Measure import and export of a large file, with servers that it starts itself."`
+	Login   benchLoginCmd   `cmd:"" help:"Measure logins, sessions, kicks and status queries, with servers that it starts itself."`
 	Ceiling benchCeilingCmd `cmd:"" hidden:"" help:"Serve what bench suite compares with."`
+	Bare    benchBareCmd    `cmd:"" hidden:"" help:"Serve what bench login compares with."`
 	Scan    benchScanCmd    `cmd:"" hidden:"" help:"Read a store by Pebble alone."`
 	Compact benchCompactCmd `cmd:"" hidden:"" help:"Bring a store into its smallest form."`
 }
@@ -152,6 +154,44 @@ func (c *benchBulkCmd) Run(ctx context.Context, streams Streams) error {
 		return err
 	}
 	return errors.Join(printResult(streams.Out, c.JSON, report), err)
+}
+
+// benchLoginCmd is muster bench login.
+type benchLoginCmd struct {
+	Rounds      int    `name:"rounds" default:"1" placeholder:"N" help:"How often each thing is measured."`
+	Sessions    int    `name:"sessions" default:"20000" placeholder:"N" help:"Devices that are logged in together; fewer if a process may not have so many files open."`
+	Kicks       int    `name:"kicks" default:"500" placeholder:"N" help:"Accounts that are kicked among them, one after the other."`
+	Queries     int    `name:"queries" default:"1000" placeholder:"N" help:"Status queries of 500 names."`
+	Concurrency int    `name:"concurrency" default:"32" placeholder:"N" help:"Logins under way at a time."`
+	Dir         string `name:"dir" default:"." placeholder:"DIR" help:"Where the store is made and removed."`
+	JSON        bool   `name:"json" help:"Print JSON."`
+}
+
+// Run measures with this very program.
+func (c *benchLoginCmd) Run(ctx context.Context, streams Streams) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	if c.Rounds < 1 || c.Sessions < 2 || c.Kicks < 1 || c.Queries < 1 || c.Concurrency < 1 {
+		return &usage{errors.New("there must be at least 2 sessions, and 1 of everything else"), ""}
+	}
+	report, err := bench.Login(ctx, bench.LoginOptions{
+		Exe: exe, Rounds: c.Rounds, Sessions: c.Sessions, Kicks: c.Kicks, Queries: c.Queries,
+		Concurrency: c.Concurrency, Dir: c.Dir, Log: streams.Err,
+	})
+	if len(report.Rounds) == 0 {
+		return err
+	}
+	return errors.Join(printResult(streams.Out, c.JSON, report), err)
+}
+
+// benchBareCmd is muster bench bare, which bench login runs.
+type benchBareCmd struct{}
+
+// Run serves until ctx ends.
+func (*benchBareCmd) Run(ctx context.Context, streams Streams) error {
+	return bench.ServeBare(ctx, streams.Out)
 }
 
 // benchScanCmd is muster bench scan, which bench bulk runs.

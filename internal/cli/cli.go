@@ -33,7 +33,7 @@ const (
 const description = `Muster is a self-hosted account service for instant messaging that speaks Tencent Cloud IM's server REST API.
 
 Exit status: 0 success; 1 failure, or something wrong was found; 2 the command line or the configuration is wrong;
-3 an import or export stopped and can be gone on with; 4 the store cannot be used: in use, damaged, from a newer version, or it failed while in use.`
+3 an import, an export or kick --all stopped and can be gone on with; 4 the store cannot be used: in use, damaged, from a newer version, or it failed while in use.`
 
 // Streams are where a command reads and writes.
 type Streams struct {

@@ -46,6 +46,14 @@ var other = map[string]string{
 	"bad-sig-limit":       "16",
 	"sig-cache":           "17",
 	"store-queue":         "18",
+
+	"allowed-origins":      "https://a.example",
+	"max-sessions":         "20",
+	"sessions-per-address": "21",
+	"ping-interval":        "22s",
+	"pong-timeout":         "2s",
+	"max-message":          "23KiB",
+	"session-queue":        "24KiB",
 }
 
 // Every setting must have a flag and a variable that set it.
@@ -76,7 +84,7 @@ func TestEverySettingHasFlagAndVariable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if value := strings.Trim(string(text), `"`); s.Name != "app" && value != other[s.Name] {
+			if value := strings.Trim(string(text), `"[]`); s.Name != "app" && value != other[s.Name] {
 				t.Errorf("%s is %s, want %s", s.Name, value, other[s.Name])
 			}
 		}

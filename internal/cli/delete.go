@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	"github.com/muster-im/muster/imclient"
 )
@@ -72,37 +68,16 @@ func (c *deleteCmd) confirm(ctx context.Context, streams Streams) error {
 	if c.Yes || c.File == "" && len(c.UserIDs) < 2 {
 		return nil
 	}
-	terminal, ok := streams.In.(*os.File)
-	switch {
-	case ok && c.File != "-" && isTerminal(terminal):
-		return c.ask(ctx, terminal)
-	case c.File != "":
+	if terminal, ok := terminalOf(streams.In); ok && c.File != "-" {
+		what := fmt.Sprintf("%d accounts", len(c.UserIDs))
+		if c.File != "" {
+			what = "all accounts named in " + c.File
+		}
+		question := fmt.Sprintf("Delete %s, of App %d at %s? This cannot be undone.", what, c.SDKAppID, c.URL)
+		return ask(ctx, terminal, question, "not confirmed, nothing was deleted")
+	}
+	if c.File != "" {
 		return &usage{errors.New("deleting the accounts of a file must be confirmed"), "give --yes if that is meant; there is no terminal to ask on"}
 	}
 	return nil
-}
-
-// ask asks on the terminal.
-func (c *deleteCmd) ask(ctx context.Context, terminal io.ReadWriter) error {
-	what := fmt.Sprintf("%d accounts", len(c.UserIDs))
-	if c.File != "" {
-		what = "all accounts named in " + c.File
-	}
-	_, err := fmt.Fprintf(terminal, "Delete %s, of App %d at %s? This cannot be undone. Type yes: ", what, c.SDKAppID, c.URL)
-	if err != nil {
-		return fmt.Errorf("ask: %w", err)
-	}
-	typed := make(chan string, 1)
-	go func() { // which stays behind if ctx ends first
-		line, _ := bufio.NewReader(io.LimitReader(terminal, 1<<10)).ReadString('\n')
-		typed <- strings.TrimSpace(line)
-	}()
-	select {
-	case line := <-typed:
-		if strings.EqualFold(line, "yes") {
-			return nil
-		}
-	case <-ctx.Done():
-	}
-	return errors.New("not confirmed, nothing was deleted")
 }

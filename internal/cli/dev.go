@@ -14,6 +14,7 @@ import (
 
 	"github.com/muster-im/muster/internal/app"
 	"github.com/muster-im/muster/internal/config"
+	"github.com/muster-im/muster/internal/gateway"
 	"github.com/muster-im/muster/internal/server"
 	"github.com/muster-im/muster/internal/store"
 	"github.com/muster-im/muster/usersig"
@@ -67,6 +68,7 @@ func (c *devCmd) config(a app.App) config.Config {
 	settings.Listen, settings.OpsListen = c.Listen, c.OpsListen
 	settings.Store = store.DSN{Backend: store.Pebble, Dir: filepath.Join(c.Dir, devStore)}
 	settings.Apps = []app.App{a}
+	settings.AllowedOrigins = []string{"*"} // pages are tried out from wherever they are
 	return settings
 }
 
@@ -106,6 +108,7 @@ func printWelcome(w io.Writer, s *server.Server, d devApp, file string) error {
 App       %d, admin %s, edition %s, %d calls per second of each command
 Key       in %s
 REST API  %s
+devices   %s%s
 metrics   http://%s/metrics, and /healthz, /readyz
 
 Import three more accounts; paste this into another terminal:
@@ -113,7 +116,7 @@ Import three more accounts; paste this into another terminal:
 %s
 
 Ctrl-C stops the server. The accounts stay.
-`, d.SDKAppID, d.Admin, app.Pro, app.DefaultRate, file, base, dialable(s.OpsAddr()), call)
+`, d.SDKAppID, d.Admin, app.Pro, app.DefaultRate, file, base, "ws"+strings.TrimPrefix(base, "http"), gateway.PathWebSocket, dialable(s.OpsAddr()), call)
 	return err
 }
 

@@ -24,6 +24,8 @@ type task struct {
 	states []string // what accounts are counted as, in the order of the summary
 	limit  int      // accounts in a call
 	call   func(ctx context.Context, c *imclient.Client, userIDs []string) ([]answer, error)
+	// prepare, if set, may change the task to what the service is able to do.
+	prepare func(ctx context.Context, c *imclient.Client, t *task) error
 }
 
 // maxConcurrency bounds how many calls may be under way at a time.
@@ -31,14 +33,7 @@ const maxConcurrency = 4096
 
 // run does the task.
 func (e *each) run(ctx context.Context, streams Streams, t task) error {
-	if e.Concurrency < 1 || e.Concurrency > maxConcurrency {
-		return &usage{fmt.Errorf("--concurrency must be 1 to %d", maxConcurrency), ""}
-	}
-	concurrency := e.Concurrency
-	if e.Rate > 0 { // more would only wait for their turn, and an interrupt for them
-		concurrency = int(min(float64(concurrency), math.Ceil(e.Rate)))
-	}
-	client, err := e.client(concurrency, 0)
+	client, concurrency, err := e.connect()
 	if err != nil {
 		return err
 	}
@@ -46,6 +41,12 @@ func (e *each) run(ctx context.Context, streams Streams, t task) error {
 	names, err := e.open(ctx, streams.In)
 	if err != nil {
 		return err
+	}
+	if t.prepare != nil {
+		if err := t.prepare(ctx, client, &t); err != nil {
+			names.close()
+			return e.advise(err)
+		}
 	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -63,6 +64,19 @@ func (e *each) run(ctx context.Context, streams Streams, t task) error {
 	complete, err := p.run(ctx, names.batches(reading, t.limit))
 	meter.stop()
 	return r.finish(ctx, streams.Err, complete, err)
+}
+
+// connect returns a client and how many calls may be under way at a time.
+func (e *each) connect() (client *imclient.Client, concurrency int, err error) {
+	if e.Concurrency < 1 || e.Concurrency > maxConcurrency {
+		return nil, 0, &usage{fmt.Errorf("--concurrency must be 1 to %d", maxConcurrency), ""}
+	}
+	concurrency = e.Concurrency
+	if e.Rate > 0 { // more would only wait for their turn, and an interrupt for them
+		concurrency = int(min(float64(concurrency), math.Ceil(e.Rate)))
+	}
+	client, err = e.client(concurrency, 0)
+	return client, concurrency, err
 }
 
 // align returns the answers in the order of the names.

@@ -24,6 +24,7 @@ type fakeAPI struct {
 	before func(ctx context.Context, n int) // is called with the number of each call before it is answered
 	refuse string                           // the fields of every answer, if it is not empty
 	mangle func(items []string) []string
+	hosted bool // it is not Muster
 
 	mu    sync.Mutex
 	calls [][]string // the names of each call
@@ -34,12 +35,13 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		UserID                string
 		CheckItem, DeleteItem []struct{ UserID string }
 		Accounts              []string `json:"To_Account"`
+		UserIDs               []string
 	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	names := body.Accounts
+	names := slices.Concat(body.Accounts, body.UserIDs)
 	for _, item := range slices.Concat(body.CheckItem, body.DeleteItem) {
 		names = append(names, item.UserID)
 	}
@@ -69,7 +71,8 @@ func (f *fakeAPI) answer(command string, names []string) string {
 		case command == "query_online_status" && absent:
 			faults = append(faults, fmt.Sprintf(`{"To_Account":%q,"ErrorCode":70107}`, id))
 		case command == "query_online_status":
-			items = append(items, fmt.Sprintf(`{"To_Account":%q,"Status":"Online","Detail":[{"Platform":"Web","Status":"Online"},{"Platform":"iPhone","Status":"PushOnline"}]}`, id))
+			items = append(items, fmt.Sprintf(`{"To_Account":%q,"Status":"Online","CustomStatus":"at lunch","Detail":[`+
+				`{"Platform":"Web","Status":"Online","Instid":"w1"},{"Platform":"iPhone","Status":"PushOnline","Instid":"i1"}]}`, id))
 		case absent:
 			items = append(items, fmt.Sprintf(`{"UserID":%q,"ResultCode":70107,"ResultInfo":"not\tthere"}`, id))
 		default:
@@ -82,6 +85,10 @@ func (f *fakeAPI) answer(command string, names []string) string {
 	switch {
 	case f.refuse != "":
 		return "{" + f.refuse + "}"
+	case f.hosted && command == "multi_kick":
+		return `{"ActionStatus":"FAIL","ErrorInfo":"no such command","ErrorCode":60009}`
+	case command == "multi_kick" && len(names) == 0:
+		return `{"ActionStatus":"FAIL","ErrorInfo":"UserIDs is empty","ErrorCode":70402}`
 	case command == "kick" && strings.HasPrefix(names[0], "no"):
 		return `{"ActionStatus":"FAIL","ErrorInfo":"not there","ErrorCode":70107}`
 	case command == "kick":
@@ -118,10 +125,11 @@ func TestEachBatches(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		command string
+		hosted  bool
 		limit   int
-	}{{"check", 100}, {"delete", 100}, {"kick", 1}, {"status", 500}} {
-		t.Run(tt.command, func(t *testing.T) {
-			f := &fakeAPI{}
+	}{{"check", false, 100}, {"delete", false, 100}, {"kick", false, 100}, {"kick", true, 1}, {"status", false, 500}} {
+		t.Run(fmt.Sprintf("%s/hosted=%t", tt.command, tt.hosted), func(t *testing.T) {
+			f := &fakeAPI{hosted: tt.hosted}
 			args := []string{tt.command, "--file=-", "--json", "--concurrency=7"}
 			if tt.command == "delete" {
 				args = append(args, "--yes")
@@ -160,8 +168,8 @@ func TestEachConcurrency(t *testing.T) {
 	const at = 5
 	var together sync.WaitGroup
 	together.Add(at)
-	f := &fakeAPI{before: func(_ context.Context, n int) {
-		if n > 1 && n <= 1+at {
+	f := &fakeAPI{hosted: true, before: func(_ context.Context, n int) {
+		if n > 2 && n <= 2+at { // the first asks for multi_kick
 			together.Done()
 			together.Wait() // for ever, unless the others come too
 		}
@@ -189,7 +197,11 @@ func TestEachRefused(t *testing.T) {
 			if status != cli.ExitFailure || out != "" {
 				t.Errorf("exit status %d, %s", status, out)
 			}
-			for _, want := range []string{"70009 bad mac\n", "muster: sign with the Key of this App\n", "not answered\n"} {
+			wants := []string{"70009 bad mac\n", "muster: sign with the Key of this App\n"}
+			if command != "kick" { // which asks first what the service is able to do
+				wants = append(wants, "not answered\n")
+			}
+			for _, want := range wants {
 				if !strings.Contains(errs, want) {
 					t.Errorf("it does not say %q: %s", want, errs)
 				}
@@ -229,7 +241,7 @@ func TestEachOutput(t *testing.T) {
 		},
 		{
 			name: "kick", args: []string{"kick"}, status: cli.ExitFailure,
-			out:  "UserID  Result\nann     kicked\nnobody  70107 not there\njo<e>   kicked\n",
+			out:  "UserID  Result\nann     kicked\nnobody  \"70107 not\\tthere\"\njo<e>   kicked\n",
 			errs: "muster: 70107 (1 of the accounts): the account is not imported\nmuster: 3 accounts: 2 kicked, 1 failed\n",
 		},
 		{
@@ -245,6 +257,25 @@ func TestEachOutput(t *testing.T) {
 				"ann     Online  Web       Online\nann     Online  iPhone    PushOnline\n" +
 				"nobody                                    70107 Err_TLS_PT_Open_Login_Account_Not_Exist\n" +
 				"jo<e>   Online  Web       Online\njo<e>   Online  iPhone    PushOnline\n",
+			errs: "muster: 70107 (1 of the accounts): the account is not imported\n" +
+				"muster: 3 accounts: 2 Online, 0 PushOnline, 0 Offline, 1 failed\n",
+		},
+		{
+			name: "status with instances and custom status", args: []string{"status", "--instances", "--custom-status"}, status: cli.ExitFailure,
+			out: "UserID  Status  CustomStatus  Platform  Instance  InstanceStatus  Error\n" +
+				"ann     Online  at lunch      Web       w1        Online\nann     Online  at lunch      iPhone    i1        PushOnline\n" +
+				"nobody                                                            70107 Err_TLS_PT_Open_Login_Account_Not_Exist\n" +
+				"jo<e>   Online  at lunch      Web       w1        Online\njo<e>   Online  at lunch      iPhone    i1        PushOnline\n",
+			errs: "muster: 70107 (1 of the accounts): the account is not imported\n" +
+				"muster: 3 accounts: 2 Online, 0 PushOnline, 0 Offline, 1 failed\n",
+		},
+		{
+			name: "status as JSON", args: []string{"status", "--json", "--instances", "--custom-status"}, status: cli.ExitFailure,
+			out: `{"UserID":"ann","ResultCode":0,"ResultInfo":"","Status":"Online","CustomStatus":"at lunch","Detail":[` +
+				`{"Platform":"Web","Status":"Online","Instid":"w1"},{"Platform":"iPhone","Status":"PushOnline","Instid":"i1"}]}` + "\n" +
+				`{"UserID":"nobody","ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist"}` + "\n" +
+				`{"UserID":"jo<e>","ResultCode":0,"ResultInfo":"","Status":"Online","CustomStatus":"at lunch","Detail":[` +
+				`{"Platform":"Web","Status":"Online","Instid":"w1"},{"Platform":"iPhone","Status":"PushOnline","Instid":"i1"}]}` + "\n",
 			errs: "muster: 70107 (1 of the accounts): the account is not imported\n" +
 				"muster: 3 accounts: 2 Online, 0 PushOnline, 0 Offline, 1 failed\n",
 		},

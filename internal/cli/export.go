@@ -142,7 +142,7 @@ func (c *exportCmd) outcome(ctx context.Context, done bulk.Exported, err error) 
 	if done.Last == "" {
 		return err
 	}
-	hint := fmt.Sprintf("to go on, give the same command with --after '%s'", done.Last)
+	hint := "to go on, give the same command with --after=" + quoted(done.Last)
 	if c.Out != "-" {
 		hint = "to go on, give the same command with --resume"
 	}

@@ -9,9 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/muster-im/muster/imclient"
 	"github.com/muster-im/muster/internal/bulk"
-	"github.com/muster-im/muster/internal/errcode"
 )
 
 // importCmd is muster import.
@@ -110,7 +108,7 @@ func (r *remote) probe(ctx context.Context) error {
 	}
 	defer client.CloseIdleConnections()
 	_, err = client.AccountCheck(ctx, []string{r.Admin})
-	if refused, ok := errors.AsType[*imclient.Error](err); ok && errcode.Code(refused.Code) == errcode.UnknownCommand {
+	if isUnknown(err) {
 		return nil
 	}
 	return r.advise(err)

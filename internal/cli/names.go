@@ -135,16 +135,17 @@ func openNames(path string, stdin io.Reader) (*source, error) {
 	}, nil
 }
 
-// batches sends the names, up to limit at a time, until there are no more or ctx ends,
-// and closes the source. If it is stuck in a read that never ends, so is its goroutine.
+// batches sends the names, up to limit at a time, and closes the channel once there are no
+// more; if ctx ends before, which whoever receives has to know by itself, it only stops. It
+// closes the source. If it is stuck in a read that never ends, so is its goroutine.
 func (s *source) batches(ctx context.Context, limit int) <-chan batch {
 	out := make(chan batch)
 	go func() {
 		defer s.close()
-		defer close(out)
 		for {
 			chunk, err := s.chunks()
 			if errors.Is(err, io.EOF) {
+				close(out)
 				return
 			}
 			for _, b := range cut(chunk, limit, s.read(), err) {
@@ -155,6 +156,7 @@ func (s *source) batches(ctx context.Context, limit int) <-chan batch {
 				}
 			}
 			if err != nil {
+				close(out)
 				return
 			}
 		}

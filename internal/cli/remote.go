@@ -74,6 +74,12 @@ func (s *service) advise(err error) error {
 	return err
 }
 
+// isUnknown reports whether the service does not know a command.
+func isUnknown(err error) bool {
+	refused, ok := errors.AsType[*imclient.Error](err)
+	return ok && errcode.Code(refused.Code) == errcode.UnknownCommand
+}
+
 // isNetwork reports whether err is a connection's. That it is a net.Error would say
 // nothing: every error of the system is one, that of a full disk too.
 func isNetwork(err error) bool {

@@ -47,7 +47,7 @@ func flagType(s config.Setting) reflect.Type {
 
 func flagHelp(s config.Setting) string {
 	help := strings.TrimSuffix(s.Help, ".")
-	if s.Repeats() {
+	if s.Name == "app" {
 		help += ": " + app.Syntax
 	}
 	if s.Default != "" && !s.Switch() {

@@ -7,7 +7,7 @@ import (
 	"github.com/muster-im/muster/internal/wire"
 )
 
-// The commands of im_open_login_svc.
+// The commands of im_open_login_svc, and the one of Muster's own that is like them.
 
 func (h *Handler) accountImport(ctx context.Context, c *call) (wire.Reply, error) {
 	entry, err := wire.DecodeAccountImport(c.body)
@@ -63,7 +63,7 @@ func (h *Handler) accountDelete(ctx context.Context, c *call) (wire.Reply, error
 	if err != nil {
 		return nil, err
 	}
-	return wire.DeleteReply{UserIDs: ids, Errs: faults}, nil
+	return wire.ResultReply{UserIDs: ids, Errs: faults}, nil
 }
 
 func (h *Handler) kick(ctx context.Context, c *call) (wire.Reply, error) {
@@ -73,4 +73,19 @@ func (h *Handler) kick(ctx context.Context, c *call) (wire.Reply, error) {
 	}
 	c.accounts = 1
 	return nil, h.opt.Accounts.Kick(ctx, c.app.Policy(), id)
+}
+
+// multiKick is muster/multi_kick: kick for up to account.MaxBatch accounts, which together
+// wait for one second to end. A name that cannot be kicked does not keep the others from it.
+func (h *Handler) multiKick(ctx context.Context, c *call) (wire.Reply, error) {
+	ids, err := wire.DecodeMultiKick(c.body)
+	if err != nil {
+		return nil, err
+	}
+	c.accounts = len(ids)
+	faults, err := h.opt.Accounts.KickMany(ctx, c.app.Policy(), ids)
+	if err != nil {
+		return nil, err
+	}
+	return wire.ResultReply{UserIDs: ids, Errs: faults}, nil
 }

@@ -64,6 +64,10 @@ var own = map[string][]errcode.Code{
 		0, errcode.ProfileBadParam, errcode.ProfileNoTarget, errcode.ProfileNoAccount, errcode.ProfileNotAdmin,
 		errcode.ProfileInternal, errcode.ProfileUnknownTag, errcode.StoreTimeout, errcode.Busy,
 	},
+	"muster/multi_kick": {
+		0, errcode.BadJSON, errcode.NotAdmin, errcode.UserIDNotString, errcode.BadParam, errcode.NoAccount,
+		errcode.StoreTimeout, errcode.Busy, errcode.Internal,
+	},
 	"muster/bulk_import": {
 		0, errcode.BadJSON, errcode.NotAdmin, errcode.UserIDNotString, errcode.BadParam, errcode.ProfileTooLong,
 		errcode.QuotaExceeded, errcode.DeletedRecently, errcode.StoreTimeout, errcode.Busy, errcode.Internal,

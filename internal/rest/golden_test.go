@@ -104,6 +104,8 @@ func runSetup(t *testing.T, w *world, words []string) {
 		w.addApp(t, a)
 	case "import": // accounts of App 1400000001
 		w.importAccounts(t, args...)
+	case "online": // see fakePresence.set
+		w.presence.set(t, args[0], args[1], args[2:]...)
 	case "store": // how the store fails from now on; "works" is not at all
 		w.store.mode = strings.TrimPrefix(args[0], "works")
 	case "gate": // "full" takes the only place, "free" gives it back

@@ -33,6 +33,7 @@ import (
 	"github.com/muster-im/muster/internal/auth"
 	"github.com/muster-im/muster/internal/errcode"
 	"github.com/muster-im/muster/internal/limit"
+	"github.com/muster-im/muster/internal/presence"
 )
 
 // DefaultMaxBody is how many bytes a body may have unless Options say otherwise. A
@@ -47,11 +48,18 @@ type Accounts interface {
 	Check(ctx context.Context, p *account.Policy, ids []account.UserID) ([]account.Checked, error)
 	Delete(ctx context.Context, p *account.Policy, ids []account.UserID) ([]*errcode.Error, error)
 	Kick(ctx context.Context, p *account.Policy, id account.UserID) error
+	KickMany(ctx context.Context, p *account.Policy, ids []account.UserID) ([]*errcode.Error, error)
 	Exist(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]bool, error)
 	Get(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]account.Account, error)
 	SetProfile(ctx context.Context, app account.SDKAppID, id account.UserID, c account.ProfileChange) error
 	ImportRun(ctx context.Context, p *account.Policy, r account.Run) (account.RunResult, error)
 	List(ctx context.Context, app account.SDKAppID, after account.UserID, limit int) ([]account.Account, error)
+}
+
+// Presence knows who is online; *presence.Table does. Names may repeat; the answer is
+// aligned with them. It is not asked about accounts that are not imported.
+type Presence interface {
+	Status(ctx context.Context, app account.SDKAppID, ids []account.UserID) ([]presence.Status, error)
 }
 
 // Authenticator finds out who calls. An error has a public code.
@@ -74,6 +82,7 @@ type Gate interface {
 // Options are what a handler needs. Those without a comment are required.
 type Options struct {
 	Accounts      Accounts
+	Presence      Presence
 	Authenticator Authenticator
 	Limiter       Limiter
 	Gate          Gate
@@ -101,6 +110,7 @@ func (o *Options) validate() error {
 		ok   bool
 	}{
 		{"Accounts", o.Accounts != nil},
+		{"Presence", o.Presence != nil},
 		{"Authenticator", o.Authenticator != nil},
 		{"Limiter", o.Limiter != nil},
 		{"Gate", o.Gate != nil},

@@ -30,7 +30,7 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"Accounts", "Authenticator", "Limiter", "Gate", "Logger", "Now", "MaxBody", "StreamStall"} {
+	for _, name := range []string{"Accounts", "Presence", "Authenticator", "Limiter", "Gate", "Logger", "Now", "MaxBody", "StreamStall"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
 		}

@@ -58,6 +58,7 @@ var commands = []command{
 	{name: "openim/query_online_status", family: &openIM, run: (*Handler).queryStatus},
 	{name: "profile/portrait_set", family: &profiles, run: (*Handler).portraitSet},
 	{name: "profile/portrait_get", family: &profiles, run: (*Handler).portraitGet},
+	{name: "muster/multi_kick", family: &extensions, run: (*Handler).multiKick},
 	{name: "muster/bulk_import", family: &extensions, stream: (*Handler).bulkImport},
 	{name: "muster/bulk_export", family: &extensions, stream: (*Handler).bulkExport},
 }

@@ -48,6 +48,41 @@ func decodeItems(body []byte, list string) ([]account.UserID, error) {
 	return ids, nil
 }
 
+// DecodeMultiKick reads the body of muster/multi_kick, which the hosted service does not
+// have: UserIDs, 1 to account.MaxBatch names.
+//
+// Errors: 70402 for a wrong shape, 60015 if a name is no string.
+func DecodeMultiKick(body []byte) ([]account.UserID, error) {
+	const list = "UserIDs"
+	var ids []account.UserID
+	err := decode(body, func(s *scanner, field string) *errcode.Error {
+		if field != list {
+			s.skip()
+			return nil
+		}
+		ids = make([]account.UserID, 0, s.capacity(account.MaxBatch))
+		n, ok, fault := s.list(account.MaxBatch, func(i int) *errcode.Error {
+			name, ok := s.str()
+			if !ok {
+				return errcode.Newf(errcode.UserIDNotString, "%s[%d] must be a string", list, i)
+			}
+			ids = append(ids, account.UserID(name))
+			return nil
+		})
+		if outside := listFault(list, n, ok); outside != nil {
+			return outside
+		}
+		return fault
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case ids == nil:
+		return nil, errcode.Newf(errcode.BadParam, "%s is missing", list)
+	}
+	return ids, nil
+}
+
 // member reads element i of a list of objects that have a UserID. other is called for
 // the fields beside it and must consume their value; nil skips them.
 func (s *scanner) member(list string, i int, other func(field string) *errcode.Error) (id account.UserID, fault *errcode.Error) {
@@ -101,13 +136,14 @@ func (r CheckReply) appendFields(dst []byte) []byte {
 	return append(dst, ']')
 }
 
-// DeleteReply is the answer of account_delete: one item for each name, in order.
-type DeleteReply struct {
+// ResultReply is the answer of account_delete and muster/multi_kick: one item for each name,
+// in order.
+type ResultReply struct {
 	UserIDs []account.UserID
-	Errs    []*errcode.Error // aligned with UserIDs; nil if the account was deleted
+	Errs    []*errcode.Error // aligned with UserIDs; nil if the account was deleted or kicked
 }
 
-func (r DeleteReply) appendFields(dst []byte) []byte {
+func (r ResultReply) appendFields(dst []byte) []byte {
 	dst = append(dst, `,"ResultItem":[`...)
 	for i, id := range r.UserIDs {
 		dst = appendComma(dst, i == 0)

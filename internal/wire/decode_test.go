@@ -110,6 +110,7 @@ func TestSyntax(t *testing.T) {
 		"check":          func(b []byte) error { _, err := wire.DecodeCheck(b); return err },
 		"delete":         func(b []byte) error { _, err := wire.DecodeDelete(b); return err },
 		"kick":           func(b []byte) error { _, err := wire.DecodeKick(b); return err },
+		"multi kick":     func(b []byte) error { _, err := wire.DecodeMultiKick(b); return err },
 		"status":         func(b []byte) error { _, err := wire.DecodeStatusQuery(b); return err },
 		"portrait set":   func(b []byte) error { _, err := wire.DecodePortraitSet(b); return err },
 		"portrait get":   func(b []byte) error { _, err := wire.DecodePortraitGet(b); return err },
@@ -128,7 +129,7 @@ func TestSyntax(t *testing.T) {
 		"comment":               "{ // the accounts\n\"Accounts\":[\"a\"]}",
 		"two objects":           `{} {}`,
 		"rubbish behind":        `{"UserID":"a"}x`,
-		"bad behind bad shape":  `{"Accounts":7,"CheckItem":7,"To_Account":7,"UserID":7,"ProfileItem":7,}`,
+		"bad behind bad shape":  `{"Accounts":7,"CheckItem":7,"To_Account":7,"UserID":7,"UserIDs":7,"ProfileItem":7,}`,
 		"wrong closing":         `{"Accounts":["a"}}`,
 		"control character":     "{\"UserID\":\"a\nb\"}",
 		"single quotes":         `{'UserID':'a'}`,
@@ -231,31 +232,6 @@ func TestDecodeItems(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-func TestDecodeStatusQuery(t *testing.T) {
-	for _, tc := range []struct {
-		name, body string
-		want       wire.StatusQuery
-		err        string
-	}{
-		{name: "the documented example", body: `{"To_Account":["id1","id2"]}`, want: wire.StatusQuery{UserIDs: []account.UserID{"id1", "id2"}}},
-		{name: "detail", body: `{"IsNeedDetail":1,"To_Account":["id1"]}`, want: wire.StatusQuery{UserIDs: []account.UserID{"id1"}, Detail: true}},
-		{name: "500", body: `{"To_Account":` + list(`"a"`, 500) + `}`, want: wire.StatusQuery{UserIDs: slicesRepeat("a", 500)}},
-		{name: "501", body: `{"To_Account":` + list(`"a"`, 501) + `}`, err: "90011 To_Account has more than 500 accounts"},
-		{name: "missing", body: `{}`, err: "90003 Invalid format of To_Account: it is missing, and must be an array of strings"},
-		{name: "a name", body: `{"To_Account":"id1"}`, err: "90003 Invalid format of To_Account: it must be an array of strings"},
-		{name: "a number", body: `{"To_Account":["a",1]}`, err: "90003 Invalid format of To_Account: To_Account[1] must be a string"},
-		{name: "empty", body: `{"To_Account":[]}`, err: "90001 Fail to Parse json data of body, Please check it: To_Account is empty"},
-		{name: "detail as text", body: `{"To_Account":["a"],"IsNeedDetail":true}`, err: "90001 Fail to Parse json data of body, Please check it: IsNeedDetail must be an integer"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got, err := decoded(wire.DecodeStatusQuery, tc.body)
-			if err != tc.err || !cmp.Equal(got, tc.want) {
-				t.Errorf("= %v, %q, want %v, %q", got, err, tc.want, tc.err)
-			}
-		})
 	}
 }
 

@@ -56,6 +56,8 @@ func FuzzDecode(f *testing.F) {
 		`{"UserID":"test","Nick":"\u4e2d\/","FaceUrl":null}`,
 		`{"Identifier":"test","Type":0}`,
 		`{"To_Account":["id1","id2"],"IsNeedDetail":1.0}`,
+		`{"To_Account":["id1"],"IsReturnInstid":1,"IsReturnCustomStatus":2e0,"IsNeedDetail":0}`,
+		`{"UserIDs":["a","b","a",""]}`,
 		`{"To_Account":["id1"],"TagList":["Tag_Profile_IM_Nick"]}`,
 		`{"From_Account":"id","ProfileItem":[{"Tag":"Tag_Profile_IM_Nick","Value":"MyNickName"},{"Tag":"x","Value":[1,{}]}]}`,
 		"{\"Accounts\":[\"\xff\",\"a b\"]}", `{"Accounts":["a",]}`, `[[[[`, ``,
@@ -77,8 +79,12 @@ func FuzzDecode(f *testing.F) {
 		fixedPoint(t, body, wire.DecodeCheck, func(ids []account.UserID) any { return object{"CheckItem": users(ids)} })
 		fixedPoint(t, body, wire.DecodeDelete, func(ids []account.UserID) any { return object{"DeleteItem": users(ids)} })
 		fixedPoint(t, body, wire.DecodeStatusQuery, func(q wire.StatusQuery) any {
-			return object{"To_Account": q.UserIDs, "IsNeedDetail": flag(q.Detail)}
+			return object{
+				"To_Account": q.UserIDs, "IsNeedDetail": flag(q.Detail),
+				"IsReturnInstid": flag(q.Instances), "IsReturnCustomStatus": flag(q.CustomStatus),
+			}
 		})
+		fixedPoint(t, body, wire.DecodeMultiKick, func(ids []account.UserID) any { return object{"UserIDs": ids} })
 		fixedPoint(t, body, wire.DecodePortraitGet, func(q wire.PortraitGet) any {
 			return object{"To_Account": q.UserIDs, "TagList": q.Tags}
 		})

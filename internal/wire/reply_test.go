@@ -71,7 +71,7 @@ func TestAppendReply(t *testing.T) {
 				`{"UserID":"c c","ResultCode":70402,"ResultInfo":"x","AccountStatus":"NotImported"}]}`,
 		},
 		{
-			name: "delete", reply: wire.DeleteReply{UserIDs: []account.UserID{"UserID_1", "UserID_2"}, Errs: []*errcode.Error{nil, noAccount}},
+			name: "delete", reply: wire.ResultReply{UserIDs: []account.UserID{"UserID_1", "UserID_2"}, Errs: []*errcode.Error{nil, noAccount}},
 			want: ok + `,"ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"UserID_1"},` +
 				`{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"UserID_2"}]}`,
 		},
@@ -83,6 +83,24 @@ func TestAppendReply(t *testing.T) {
 		{
 			name: "status with detail", reply: wire.StatusReply{Detail: true, Accounts: []wire.AccountStatus{{UserID: "id1", Status: "Offline"}}},
 			want: ok + `,"QueryResult":[{"To_Account":"id1","Status":"Offline","State":"Offline","Detail":[]}],"ErrorList":[]}`,
+		},
+		{
+			name: "status with devices", reply: wire.StatusReply{Detail: true, Accounts: []wire.AccountStatus{
+				{UserID: "id1", Status: "Online", CustomStatus: "not asked for", Devices: []wire.DeviceStatus{
+					{Platform: "iPhone", Status: "PushOnline", InstanceID: "not asked for"}, {Platform: "Web", Status: "Online"},
+				}},
+			}},
+			want: ok + `,"QueryResult":[{"To_Account":"id1","Status":"Online","State":"Online","Detail":[` +
+				`{"Platform":"iPhone","Status":"PushOnline"},{"Platform":"Web","Status":"Online"}]}],"ErrorList":[]}`,
+		},
+		{
+			name: "status with instances and custom status", reply: wire.StatusReply{Detail: true, Instances: true, CustomStatus: true, Accounts: []wire.AccountStatus{
+				{UserID: "id1", Status: "Online", CustomStatus: `a "b"`, Devices: []wire.DeviceStatus{{Platform: "Web", Status: "Online", InstanceID: `"1"`}}},
+				{UserID: "id2", Status: "Offline"},
+			}},
+			want: ok + `,"QueryResult":[{"To_Account":"id1","Status":"Online","State":"Online","CustomStatus":"a \"b\"","Detail":[` +
+				`{"Platform":"Web","Status":"Online","Instid":"\"1\""}]},` +
+				`{"To_Account":"id2","Status":"Offline","State":"Offline","CustomStatus":"","Detail":[]}],"ErrorList":[]}`,
 		},
 		{name: "status of nobody", reply: wire.StatusReply{}, want: ok + `,"QueryResult":[],"ErrorList":[]}`},
 		{
@@ -125,8 +143,11 @@ func TestRepliesAreJSON(t *testing.T) {
 		for _, r := range []wire.Reply{
 			wire.ImportReply{Outcomes: []account.Outcome{{UserID: name, Err: fault}}, Detail: true},
 			wire.CheckReply{{UserID: name, Err: fault}},
-			wire.DeleteReply{UserIDs: []account.UserID{name}, Errs: []*errcode.Error{fault}},
-			wire.StatusReply{Accounts: []wire.AccountStatus{{UserID: name, Err: fault}, {UserID: name}}},
+			wire.ResultReply{UserIDs: []account.UserID{name}, Errs: []*errcode.Error{fault}},
+			wire.StatusReply{Detail: true, Instances: true, CustomStatus: true, Accounts: []wire.AccountStatus{
+				{UserID: name, Err: fault},
+				{UserID: name, CustomStatus: string(name), Devices: []wire.DeviceStatus{{Platform: string(name), InstanceID: string(name)}}},
+			}},
 			wire.PortraitReply{{UserID: name, Err: fault}, {UserID: name}},
 		} {
 			got := wire.AppendReply(nil, wire.Envelope{Code: fault.Code, Info: fault.Info}, r)
