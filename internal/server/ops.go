@@ -19,6 +19,7 @@ func (s *Server) opsHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", s.health.serve)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}))
+	mux.HandleFunc("GET /ops/v1/apps/{app}/accounts/{id}", s.serveAccount)
 	if s.config.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

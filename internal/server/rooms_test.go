@@ -28,6 +28,7 @@ var ranks = map[string]int{
 	"internal/bulk":   70, // moves accounts between files and a service
 
 	"internal/rest":          60,
+	"internal/gateway":       60,
 	"internal/store/backend": 60, // knows every backend
 
 	"internal/config":            50,
@@ -35,6 +36,8 @@ var ranks = map[string]int{
 	"internal/store/pebblestore": 50,
 	"internal/store/storetest":   50,
 	"internal/auth":              40,
+	"internal/webhook":           40,
+	"internal/presence":          35,
 	"internal/limit":             40,
 	"internal/wire":              40,
 	"internal/profile":           40,
@@ -42,6 +45,7 @@ var ranks = map[string]int{
 	"internal/app":               30,
 	"internal/account":           20,
 	"imclient":                   20,
+	"internal/device":            20, // a client of the gateway
 	"internal/errcode":           10,
 	"usersig":                    10,
 }
@@ -52,6 +56,7 @@ var only = map[string][]string{
 	"usersig":          {},
 	"imclient":         {"usersig"},
 	"internal/errcode": {},
+	"internal/device":  {},
 	"internal/account": {"internal/errcode"},
 	"internal/app":     {"internal/account"},
 	"cmd/muster":       {"internal/cli"},
@@ -64,12 +69,14 @@ var guests = map[string][]string{
 	"github.com/dchest/siphash":               {"internal/store/pebblestore"},
 	"github.com/hashicorp/golang-lru/":        {"internal/auth"},
 	"github.com/go-json-experiment/json/":     {"internal/wire", "internal/profile"},
-	"github.com/prometheus/client_golang/":    {"internal/rest", "internal/server"},
+	"github.com/centrifugal/centrifuge":       {"internal/gateway"},
+	"github.com/prometheus/client_golang/":    {"internal/rest", "internal/gateway", "internal/webhook", "internal/server"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"internal/bench"},
 	"github.com/alecthomas/kong":              {"internal/cli"},
 	"github.com/cespare/xxhash/":              {"internal/bulk"},
 	"github.com/klauspost/compress/":          {"internal/bulk"},
 	"github.com/vbauerster/mpb/":              {"internal/cli"},
+	"github.com/gorilla/websocket":            {"internal/device"},
 	"golang.org/x/term":                       {"internal/cli"},
 	"golang.org/x/time/rate":                  {"imclient"},
 	"gopkg.in/yaml.v3":                        {"internal/config"},

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,10 +16,13 @@ import (
 	"github.com/muster-im/muster/internal/app"
 	"github.com/muster-im/muster/internal/auth"
 	"github.com/muster-im/muster/internal/config"
+	"github.com/muster-im/muster/internal/gateway"
 	"github.com/muster-im/muster/internal/limit"
+	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/rest"
 	"github.com/muster-im/muster/internal/store"
 	"github.com/muster-im/muster/internal/store/backend"
+	"github.com/muster-im/muster/internal/webhook"
 )
 
 // Options are what a Server needs. All are required.
@@ -43,9 +45,15 @@ type Server struct {
 	cleanups cleanups
 	failed   chan error // the first reason why the server cannot go on
 
-	store store.Store // from Start on, if that succeeds
-	rest  *door
-	ops   *door
+	// From Start on, if that succeeds.
+	store    store.Store
+	accounts *account.Service
+	webhooks *webhook.Sender
+	sessions *presence.Table
+	gateway  *gateway.Gateway
+	api      *rest.Handler
+	rest     *door
+	ops      *door
 }
 
 // New returns a Server that is ready to start, or an error that lists what is wrong with
@@ -107,17 +115,23 @@ func (s *Server) start(ctx context.Context) error {
 	if err := importAdmins(ctx, s.store, s.config.Apps); err != nil {
 		return err
 	}
-	handler, err := s.restHandler()
-	if err != nil {
+	if err := s.openRooms(ctx); err != nil {
 		return err
 	}
-	s.rest.server.Handler = handler
 	s.health.open(s.store)
 	s.serve(s.rest)
 	s.cleanups.push("rest", func(ctx context.Context) error { return s.rest.close(ctx, s.config.ShutdownTimeout) })
-	s.cleanups.push("streams", func(context.Context) error { handler.StopStreams(); return nil })
+	s.cleanups.push("streams", func(context.Context) error { s.api.StopStreams(); return nil })
+	s.cleanups.push("gateway", func(ctx context.Context) error { return s.within(ctx, s.gateway.Stop) })
 	s.cleanups.push("readiness", func(context.Context) error { s.health.stop(); return nil })
 	return nil
+}
+
+// within runs a step of Stop for as long as the settings allow.
+func (s *Server) within(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.config.ShutdownTimeout)
+	defer cancel()
+	return step(ctx)
 }
 
 // listen binds both addresses, so that one which is taken is found before anything else
@@ -136,37 +150,6 @@ func (s *Server) listen(ctx context.Context) error {
 	}
 	s.cleanups.push("rest address", func(context.Context) error { return s.rest.unbind() })
 	return nil
-}
-
-// restHandler wires the REST API to the store.
-func (s *Server) restHandler() (*rest.Handler, error) {
-	measured, err := s.measure(s.store)
-	if err != nil {
-		return nil, err
-	}
-	accounts := account.NewService(measured, clock{}, s.revoked)
-	authenticator, err := auth.New(auth.Options{
-		Registry:    s.apps,
-		Accounts:    accounts,
-		Revocations: s.revoked,
-		Lockout:     limit.NewLockout(s.config.BadSigLimit, time.Now()),
-		Now:         time.Now,
-		CacheSize:   s.config.SigCache,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return rest.New(rest.Options{
-		Accounts:      accounts,
-		Authenticator: authenticator,
-		Limiter:       limit.NewRates(time.Now()),
-		Gate:          s.gate,
-		Logger:        s.log.With(slog.String("component", "rest")),
-		Now:           time.Now,
-		Metrics:       s.registry,
-		MaxBody:       int64(s.config.MaxBody),
-		Streams:       s.streams,
-	})
 }
 
 // storeFailed ends the server: nothing can be acknowledged any more, and a restart
