@@ -4,18 +4,35 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-have_cc() { command -v gcc >/dev/null || command -v clang >/dev/null; }
+# have says whether one of the programs is there.
+have() {
+  local program
+  for program in "$@"; do
+    command -v "$program" >/dev/null && return
+  done
+  return 1
+}
+have_cc() { have gcc clang; }
+have_node() { have node && have npm; }
+have_browser() { have chromium chromium-browser google-chrome; }
 
-# The race detector needs a C compiler.
-install_cc() {
-  have_cc && return
+# install installs Debian packages, and says so, where that is possible.
+install() {
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "test: installing gcc for the race detector" >&2
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
+    echo "test: installing $*" >&2
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
   fi
 }
 
-install_cc || true
+# The race detector needs a C compiler; the tests of the examples need Node and a browser.
+have_cc || install gcc libc6-dev || true
+have_node || install nodejs npm || true
+have_browser || install chromium || true
+
+if ! have_node || ! have_browser; then
+  echo "test: the examples need node, npm and chromium, so this run will fail at its end: install them (Debian: apt-get install --no-install-recommends nodejs npm chromium)" >&2
+fi
+
 race=()
 if have_cc; then
   export CGO_ENABLED=1

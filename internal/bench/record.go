@@ -85,9 +85,6 @@ func (r *recorder) progress(total int64, elapsed time.Duration) Progress {
 func (r *recorder) result(o Options, elapsed time.Duration) Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	quantile := func(p float64) time.Duration {
-		return time.Duration(r.latency.ValueAtPercentile(p)) * time.Microsecond
-	}
 	return Result{
 		Command:    o.Command,
 		Accounts:   r.good,
@@ -100,8 +97,15 @@ func (r *recorder) result(o Options, elapsed time.Duration) Result {
 
 		AccountsPerSecond: perSecond(r.good, elapsed),
 		CallsPerSecond:    perSecond(r.calls, elapsed),
-		Latency:           Latency{P50: quantile(50), P99: quantile(99), P999: quantile(99.9), Max: quantile(100)},
+		Latency:           latencyOf(r.latency),
 	}
+}
+
+func latencyOf(h *hdrhistogram.Histogram) Latency {
+	quantile := func(p float64) time.Duration {
+		return time.Duration(h.ValueAtPercentile(p)) * time.Microsecond
+	}
+	return Latency{P50: quantile(50), P99: quantile(99), P999: quantile(99.9), Max: quantile(100)}
 }
 
 func perSecond(n int64, d time.Duration) float64 {

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"io/fs"
+	"math"
 	"os"
 	"runtime"
 	"syscall"
@@ -28,4 +29,16 @@ func peakOf(state *os.ProcessState) int64 {
 		return usage.Maxrss
 	}
 	return usage.Maxrss << 10
+}
+
+// spareFiles are what a process has open beside the connections of its sessions.
+const spareFiles = 200
+
+// maxSessions is how many connections a process may have.
+func maxSessions() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return max(int(limit.Cur)-spareFiles, 1)
 }
