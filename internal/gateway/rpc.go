@@ -19,37 +19,38 @@ const (
 )
 
 func (s *session) rpc(e centrifuge.RPCEvent, answer centrifuge.RPCCallback) {
-	err := s.call(e)
+	left, err := s.call(e)
 	answer(centrifuge.RPCReply{Data: []byte("{}")}, rpcError(err))
-	if e.Method == rpcLogout && err == nil {
+	if left {
 		s.End(presence.LoggedOut)
 	}
 }
 
-func (s *session) call(e centrifuge.RPCEvent) (err error) {
+// call carries out a method, and reports whether the device has left by it.
+func (s *session) call(e centrifuge.RPCEvent) (left bool, err error) {
 	defer s.g.caught(&err)
 	switch e.Method {
 	case rpcLogout:
 		return s.logout()
 	case rpcSetStatus:
-		return s.setStatus(e.Data)
+		return false, s.setStatus(e.Data)
 	default:
-		return centrifuge.ErrorMethodNotFound
+		return false, centrifuge.ErrorMethodNotFound
 	}
 }
 
 // logout ends the session for good, and has it on disk that the device is not to be reached
 // by push before it is told so.
-func (s *session) logout() error {
+func (s *session) logout() (left bool, err error) {
 	if !s.g.opt.Presence.Leave(&s.Session, presence.LoggedOut) {
-		return nil // ended at this very moment, and about to be disconnected
+		return false, nil // ended at this very moment, and about to be disconnected because of that
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), account.StoreTimeout)
 	defer cancel()
 	if err := s.g.opt.Presence.Flush(ctx); err != nil {
-		return errcode.Wrap(errcode.StoreTimeout, err)
+		return true, errcode.Wrap(errcode.StoreTimeout, err)
 	}
-	return nil
+	return true, nil
 }
 
 func (s *session) setStatus(data []byte) error {
