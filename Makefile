@@ -47,12 +47,15 @@ golden: ## Rewrite the golden wire files and the generated docs from what the co
 	$(GO) test ./internal/rest ./internal/config ./internal/errcode -update
 
 ##@ Measure
-.PHONY: bench bench-bulk microbench
+.PHONY: bench bench-bulk bench-login microbench
 bench: build ## Measure the service against its ceiling, ROUNDS rounds (default 3) in one go
 	bin/muster bench suite --rounds $(ROUNDS) $(ARGS)
 
 bench-bulk: build ## Measure import and export of a large file, ROUNDS rounds (default 3) in one go
 	bin/muster bench bulk --rounds $(ROUNDS) $(ARGS)
+
+bench-login: build ## Measure logins, sessions, kicks and status queries, ROUNDS rounds (default 3) in one go
+	bin/muster bench login --rounds $(ROUNDS) $(ARGS)
 
 microbench: ## Run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -57,6 +57,9 @@ func (c *importCmd) Run(ctx context.Context, streams Streams) error {
 		return &usage{err, ""}
 	}
 	if err := c.probe(ctx); err != nil {
+		if ctx.Err() != nil {
+			return stoppedBefore(input.Name())
+		}
 		return err
 	}
 	show := newImportDisplay(c, streams, input)
@@ -152,7 +155,7 @@ func (c *importCmd) outcome(ctx context.Context, name string, sum bulk.Summary, 
 	case errors.As(err, &begin):
 		return &usage{begin, ""}
 	case ctx.Err() != nil && sum.Line == 0:
-		return fmt.Errorf("stopped before anything of %s was imported", name)
+		return stoppedBefore(name)
 	case ctx.Err() != nil:
 		err = fmt.Errorf("stopped behind line %d of %s", sum.Line, name)
 	default:
@@ -166,6 +169,10 @@ func (c *importCmd) outcome(ctx context.Context, name string, sum bulk.Summary, 
 	default:
 		return err
 	}
+}
+
+func stoppedBefore(name string) error {
+	return fmt.Errorf("stopped before anything of %s was imported", name)
 }
 
 // inner returns err without what package bulk says before it, which tells people nothing.
