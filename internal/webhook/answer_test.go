@@ -169,8 +169,9 @@ func TestKeepAlive(t *testing.T) {
 	for _, r := range v.got() {
 		remotes[r.remote] = true
 	}
-	if len(remotes) > workers {
-		t.Errorf("%d connections for %d workers", len(remotes), workers)
+	// The transport may dial while a connection is on its way back to it.
+	if len(remotes) > 2*workers {
+		t.Errorf("%d connections for %d workers and %d events", len(remotes), workers, 8*events)
 	}
 }
 

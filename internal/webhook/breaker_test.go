@@ -124,7 +124,7 @@ func TestShortOutageLosesNothing(t *testing.T) {
 				w.report(firstApp, account.UserID("u"+strconv.Itoa(i)), strconv.Itoa(mark))
 			}
 		}
-		time.Sleep(8 * time.Second)
+		time.Sleep(4 * time.Second)
 		m.set(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()

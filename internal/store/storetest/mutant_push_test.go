@@ -90,7 +90,9 @@ func savePushMutants() []mutant {
 				if err := b.Store.SavePush(ctx, put[i:i+1], nil); err != nil {
 					return err
 				}
-				runtime.Gosched()
+				for range 100 { // until somebody has looked, as good as always
+					runtime.Gosched()
+				}
 			}
 			return b.Store.SavePush(ctx, nil, remove)
 		})},
