@@ -63,6 +63,36 @@ const (
 	OpenIMNotAdmin  Code = 90009 // openim: the identifier is not an admin
 	OpenIMTooMany   Code = 90011 // openim: more than 500 accounts
 	OpenIMInternal  Code = 91000 // openim: an internal error
+
+	OpenIMForbidden     Code = 20006 // message: the App's backend forbids it
+	OpenIMRecallLate    Code = 20016 // message: a device may no longer recall it
+	OpenIMNoMessage     Code = 20022 // message: there is none to recall
+	OpenIMRecalled      Code = 20023 // message: it has been recalled already
+	OpenIMHook          Code = 80003 // message: the App's backend did not say whether it may be sent
+	OpenIMBadBody       Code = 90002 // message: MsgBody is missing or empty
+	OpenIMBadSeq        Code = 90004 // message: MsgSeq is no unsigned 32-bit integer
+	OpenIMBadRandom     Code = 90005 // message: MsgRandom is missing or no unsigned 32-bit integer
+	OpenIMBadTime       Code = 90006 // message: MsgTimeStamp is missing or no integer
+	OpenIMBodyNotArray  Code = 90007 // message: MsgBody is no array
+	OpenIMNoSender      Code = 90008 // message: From_Account is missing, no string or not imported
+	OpenIMBadElement    Code = 90010 // message: an element of MsgBody has the wrong shape
+	OpenIMNoRecipient   Code = 90012 // message: To_Account is not imported
+	OpenIMBatchNotArray Code = 90028 // message: To_Account of many is no array
+	OpenIMBatchEmpty    Code = 90029 // message: To_Account of many is empty
+	OpenIMBadOrigin     Code = 90030 // message: SyncFromOldSystem is missing or none of its values
+	OpenIMBadSync       Code = 90031 // message: SyncOtherMachine is none of its values
+	OpenIMBadPush       Code = 90043 // message: OfflinePushInfo has the wrong shape
+	OpenIMBadLife       Code = 90044 // message: MsgLifeTime is no integer from 0
+	OpenIMNoAccount     Code = 90048 // message: one of the accounts of a conversation is not imported
+	OpenIMBadKey        Code = 90054 // message: MsgKey is none
+	OpenIMBatchTooLong  Code = 90055 // message: to many, over 12,000 bytes
+	OpenIMBatchRate     Code = 90057 // message: too many recipients within a minute
+	OpenIMTooLong       Code = 93000 // message: over 12,000 bytes
+
+	// An App's backend may refuse a message with a code of its own from HookCodeMin to
+	// HookCodeMax; they are in no table.
+	HookCodeMin Code = 120001
+	HookCodeMax Code = 130000
 )
 
 // Entry is one row of Table.
