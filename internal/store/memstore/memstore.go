@@ -1,4 +1,4 @@
-// Package memstore keeps accounts in memory and loses them with the process. It is the
+// Package memstore keeps accounts and messages in memory and loses them with the process. It is the
 // backend that is obviously correct: one mutex, one map per App, no cleverness. Tests
 // of everything above the store run on it, and so does a throwaway server.
 package memstore
@@ -28,6 +28,8 @@ type Store struct {
 	given map[account.TinyID]struct{}
 	apps  map[account.SDKAppID]*accounts
 	push  map[presence.PushKey]int64 // when each device that can be reached by push was seen
+
+	messages messages
 }
 
 // accounts are those of one App.
@@ -50,6 +52,8 @@ func New() *Store {
 		given: make(map[account.TinyID]struct{}),
 		apps:  make(map[account.SDKAppID]*accounts),
 		push:  make(map[presence.PushKey]int64),
+
+		messages: newMessages(),
 	}
 }
 
@@ -228,6 +232,7 @@ func (s *Store) Delete(ctx context.Context, app account.SDKAppID, ids []account.
 		tombstone := account.Account{UserID: r.UserID, ValidFrom: max(r.ValidFrom, at)}
 		s.apps[app].names[r.UserID] = record{Account: tombstone, deletedAt: at}
 		s.apps[app].live--
+		s.messages.forget(app, id)
 		out[i] = true
 	}
 	return out, nil
@@ -332,7 +337,7 @@ func (s *Store) Count(ctx context.Context, app account.SDKAppID) (int64, error) 
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.apps, s.push = true, nil, nil
+	s.closed, s.apps, s.push, s.messages = true, nil, nil, messages{}
 	return nil
 }
 

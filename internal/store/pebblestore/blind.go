@@ -16,7 +16,8 @@ import (
 // Blind is the ceiling that benchmarks measure Store against: it writes names into a
 // Pebble database of the same options, sorted and synced in gathered groups like the
 // committer's, and does nothing else. It looks nothing up, counts nothing, and gives a
-// name that it is handed twice two IDs. It is not a store.
+// name that it is handed twice two IDs. Beside names it appends records, the ceiling of
+// messages. It is not a store.
 type Blind struct {
 	db      *pebble.DB
 	lock    *pebble.Lock
@@ -26,8 +27,10 @@ type Blind struct {
 }
 
 type blindCall struct {
-	names []account.UserID
-	done  chan error
+	names   []account.UserID
+	records int // how many, each of which is record
+	record  []byte
+	done    chan error
 }
 
 type blindGroup struct {
@@ -55,7 +58,15 @@ func (b *Blind) Write(names []account.UserID) error {
 	return <-c.done
 }
 
-// Close waits for what is under way; no Write may follow.
+// Append stores n records that all have the same content, under keys that ascend; they are
+// durable when it returns.
+func (b *Blind) Append(n int, record []byte) error {
+	c := blindCall{records: n, record: record, done: make(chan error, 1)}
+	b.queue <- c
+	return <-c.done
+}
+
+// Close waits for what is under way; no Write or Append may follow.
 func (b *Blind) Close() error {
 	close(b.queue)
 	b.workers.Wait()
@@ -66,6 +77,7 @@ func (b *Blind) commit() {
 	defer close(b.syncs)
 	var names []account.UserID
 	var id uint64
+	next := uint64(prefixAppended)
 	for first := range b.queue {
 		g := blindGroup{batch: b.db.NewBatch(), calls: gather(b.queue, first)}
 		names = names[:0]
@@ -73,7 +85,8 @@ func (b *Blind) commit() {
 			names = append(names, c.names...)
 		}
 		slices.Sort(names)
-		if err := b.fill(g.batch, names, &id); err != nil {
+		err := errors.Join(g.fillRecords(&next), b.fill(g.batch, names, &id))
+		if err != nil {
 			g.reply(err)
 			continue
 		}
@@ -92,6 +105,23 @@ func (b *Blind) fill(batch *pebble.Batch, names []account.UserID, id *uint64) er
 		}
 	}
 	return b.db.ApplyNoSyncWait(batch, pebble.Sync)
+}
+
+// prefixAppended begins the keys of appended records.
+const prefixAppended = 0xa0 << 56
+
+func (g blindGroup) fillRecords(next *uint64) error {
+	var key [8]byte
+	for _, c := range g.calls {
+		for range c.records {
+			binary.BigEndian.PutUint64(key[:], *next)
+			*next++
+			if err := g.batch.Set(key[:], c.record, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (b *Blind) answer() {

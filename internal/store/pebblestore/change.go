@@ -10,7 +10,7 @@ import (
 )
 
 // Delete implements account.Store. It replaces each account by a tombstone, which keeps
-// valid-from and the time of the deletion.
+// valid-from and the time of the deletion, and removes what it kept of messages.
 func (s *Store) Delete(ctx context.Context, app account.SDKAppID, ids []account.UserID, at int64) ([]bool, error) {
 	found, err := s.change(ctx, &changeOp{app: app, ids: ids, delta: -1, to: deleted, change: func(r *record) {
 		*r = record{deletedAt: at, validFrom: max(r.validFrom, at)}
@@ -94,6 +94,11 @@ func (op *changeOp) stage(c *committer) error {
 	if _, err := c.count(op.app); err != nil {
 		return err
 	}
+	if op.to == deleted {
+		if err := op.forget(c); err != nil {
+			return err
+		}
+	}
 	for i, id := range op.ids {
 		if !op.found[i] {
 			continue
@@ -106,6 +111,23 @@ func (op *changeOp) stage(c *committer) error {
 		}
 	}
 	c.addCount(op.app, op.delta*n)
+	return nil
+}
+
+// forget stages that the accounts that are there lose what they keep of messages.
+func (op *changeOp) forget(c *committer) error {
+	var ids []account.UserID
+	for i, id := range op.ids {
+		if op.found[i] {
+			ids = append(ids, id)
+		}
+	}
+	edits, err := c.forget(op.app, ids)
+	if err != nil {
+		return err
+	}
+	c.boxes.forgot = c.boxes.forgot || len(edits) > 0
+	c.edits = append(c.edits, edits...)
 	return nil
 }
 

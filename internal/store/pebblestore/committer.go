@@ -59,7 +59,8 @@ type committer struct {
 	changes *atomic.Uint64
 
 	staging staging
-	push    pushEdits
+	edits   edits // of all but accounts
+	boxes   boxes
 	batches []*pebble.Batch // applied in the current group
 	counts  map[account.SDKAppID]int64
 	dirty   []account.SDKAppID // Apps whose count the staging has not written
@@ -120,7 +121,7 @@ func (c *committer) stageCall(call *call) error {
 // apply writes what is staged to the log and the memtable without waiting for the sync.
 // If that fails the store has failed: what is in memory is ahead of what is stored.
 func (c *committer) apply() error {
-	if c.broken != nil || c.staging.empty() && len(c.push) == 0 && !c.ids.dirty {
+	if c.broken != nil || c.staging.empty() && len(c.edits) == 0 && !c.ids.dirty {
 		return c.broken
 	}
 	if c.broken = c.applyStaged(); c.broken != nil {
@@ -130,8 +131,8 @@ func (c *committer) apply() error {
 }
 
 func (c *committer) applyStaged() error {
-	batch := c.db.NewBatchWithSize(c.staging.size() + c.push.size() + 256)
-	if err := errors.Join(c.staging.writeTo(batch), c.push.writeTo(batch)); err != nil {
+	batch := c.db.NewBatchWithSize(c.staging.size() + c.edits.size() + c.boxes.size() + 256)
+	if err := errors.Join(c.staging.writeTo(batch), c.edits.writeTo(batch), c.boxes.writeTo(batch)); err != nil {
 		return fmt.Errorf("fill batch: %w", err)
 	}
 	for _, app := range c.dirty {
@@ -143,7 +144,8 @@ func (c *committer) applyStaged() error {
 		return err
 	}
 	c.staging.reset()
-	c.push = nil // often none, and then many
+	c.edits = nil // often none, and then many
+	c.boxes.reset()
 	c.dirty = c.dirty[:0]
 	if err := c.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return fmt.Errorf("apply: %w", err)

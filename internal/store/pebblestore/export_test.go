@@ -46,3 +46,19 @@ func PushRecord() []byte { return pushRecord(&presence.PushDevice{}) }
 func LiveRecord(id account.TinyID) []byte {
 	return appendRecord(nil, &record{tinyID: id, created: 1})
 }
+
+// Forgetful makes the store keep next to nothing of boxes in memory.
+func Forgetful(o Options) Options {
+	o.forgetful = true
+	return o
+}
+
+// CopyKey is the key of a copy, LastKey that of the last number of a box.
+func CopyKey(app account.SDKAppID, owner account.UserID, number uint64) []byte {
+	return appendCopyKey(nil, app, owner, number)
+}
+
+// LastKey is the key of the last number of a box.
+func LastKey(app account.SDKAppID, owner account.UserID) []byte {
+	return appendLastKey(nil, app, owner)
+}

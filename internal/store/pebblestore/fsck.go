@@ -42,8 +42,8 @@ func (r *Report) fault(format string, args ...any) {
 }
 
 // Fsck reads the whole store in dir, without changing it, and checks that every key and
-// record is well formed, that no TinyID stands twice or was not given yet, and that the
-// stored counts agree with what is there. No other process may use dir. progress is
+// record is well formed, that no TinyID stands twice or was not given yet, that the
+// stored counts agree with what is there, and that no box has a number that it has not given. No other process may use dir. progress is
 // called now and then with the number of keys read; it may be nil.
 //
 // The error says that the check could not be made; what it found wrong is in the Report.
@@ -73,7 +73,7 @@ func fsckDir(ctx context.Context, dir string, o Options, progress func(int64)) (
 }
 
 func fsck(ctx context.Context, db *pebble.DB, progress func(int64)) (r Report, err error) {
-	f := checker{report: &r, apps: map[account.SDKAppID]*AppReport{}, seen: idSet{}}
+	f := checker{report: &r, apps: map[account.SDKAppID]*AppReport{}, seen: idSet{}, boxes: boxChecker{db: db}}
 	if f.ids, err = loadIDs(db); err != nil {
 		r.fault("%v", err)
 	}
@@ -107,6 +107,7 @@ type checker struct {
 	apps   map[account.SDKAppID]*AppReport
 	seen   idSet
 	ids    tinyIDs
+	boxes  boxChecker
 }
 
 func (f *checker) app(id account.SDKAppID) *AppReport {
@@ -125,7 +126,7 @@ func (f *checker) check(key, value []byte) {
 	case prefixCount:
 		f.checkCount(key, value)
 	case prefixMeta:
-		if string(key) != string(metaNext()) && string(key) != string(metaSpans()) {
+		if k := string(key); k != string(metaNext()) && k != string(metaSpans()) && k != string(metaSent()) {
 			f.report.fault("unknown key %q", key)
 		}
 	case prefixPush:
@@ -133,6 +134,10 @@ func (f *checker) check(key, value []byte) {
 	case prefixRestored:
 		if len(key) != 1+8 {
 			f.report.fault("malformed restored TinyID %q", key)
+		}
+	case prefixBox, prefixLast, prefixSent, prefixExpiry:
+		if err := f.boxes.check(key, value); err != nil {
+			f.report.fault("%v", err)
 		}
 	default:
 		f.report.fault("unknown key %q", key)

@@ -30,6 +30,12 @@ func TestStoreByRuns(t *testing.T) {
 	storetest.Run(t, harness(pebblestore.Options{RunLength: 1}))
 }
 
+// TestStoreForgetful runs the suite on a store that has to read the last numbers of boxes, and
+// what was sent, almost every time.
+func TestStoreForgetful(t *testing.T) {
+	storetest.Run(t, harness(pebblestore.Forgetful(pebblestore.Options{RunLength: storetest.LongBatch})))
+}
+
 func harness(o pebblestore.Options) storetest.Harness {
 	return storetest.Harness{Open: func(tb testing.TB) storetest.Instance {
 		i := &instance{fs: vfs.NewCrashableMem(), options: o}

@@ -9,10 +9,21 @@ import (
 
 // The key schema. A key is one prefix byte, the SDKAppID as 4 bytes big-endian where
 // there is one, and the name raw and last. UserIDs are printable ASCII, so the order
-// of keys is the order of a listing.
+// of keys is the order of a listing. Numbers are big-endian, those of boxes 8 bytes, seq, random
+// and sum 4, seconds 8 with the sign turned, so that they are in order too.
 //
 //	'a' SDKAppID UserID  →  record   an account, or the tombstone of a deleted one
+//	'b' SDKAppID owner … →  what an account keeps of messages, owner behind its length:
+//	    'c' box          →  copy record, a copy in its box
+//	    'd' peer time seq random box  →  nothing; the copy is of the conversation with peer
+//	    'r' peer         →  8 bytes, up to when it has read what peer sent
+//	    's' InstanceID   →  8 bytes, up to which number a device has acknowledged its box
 //	'c' SDKAppID         →  8 bytes big-endian, the number of accounts of the App
+//	'd' SDKAppID to from seq random sum  →  sent record, a message that the same one may follow
+//	'e' expires SDKAppID to from time seq random sum toBox fromBox  →  nothing; a message, or
+//	                        the notice of a recall, whose copies are to be removed
+//	'l' SDKAppID owner   →  8 bytes, the last number that its box gave
+//	'm' "sent"           →  8 bytes, the latest time of a sent record
 //	'm' "tinyid"         →  8 bytes big-endian, the next TinyID of the sequence
 //	'm' "spans"          →  what the sequence passed before it jumped; see decodeSpans
 //	'p' SDKAppID UserID Platform InstanceID  →  push record   a device that can be reached by
@@ -20,7 +31,11 @@ import (
 //	't' TinyID           →  nothing; an account was restored with this TinyID, 8 bytes big-endian
 const (
 	prefixAccount  = 'a'
+	prefixBox      = 'b'
 	prefixCount    = 'c'
+	prefixSent     = 'd'
+	prefixExpiry   = 'e'
+	prefixLast     = 'l'
 	prefixMeta     = 'm'
 	prefixPush     = 'p'
 	prefixRestored = 't'

@@ -61,7 +61,7 @@ func open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(explainOpen(err), s.db.Close(), s.lock.Close())
 	}
-	s.start(o.QueueLen, ids, !o.unloaded)
+	s.start(o, ids)
 	return s, nil
 }
 

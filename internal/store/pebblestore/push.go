@@ -14,12 +14,12 @@ import (
 // SavePush implements presence.Store. It goes the way of all writes, so that it shares the
 // sync of the log with them, and what became of it when the store fails or closes.
 func (s *Store) SavePush(ctx context.Context, put []presence.PushDevice, remove []presence.PushKey) error {
-	op := &pushOp{edits: make([]pushEdit, 0, len(put)+len(remove))}
+	op := &pushOp{edits: make([]edit, 0, len(put)+len(remove))}
 	for i := range put {
-		op.edits = append(op.edits, pushEdit{pushKey(&put[i].PushKey), pushRecord(&put[i])})
+		op.edits = append(op.edits, edit{key: pushKey(&put[i].PushKey), value: pushRecord(&put[i])})
 	}
 	for i := range remove {
-		op.edits = append(op.edits, pushEdit{key: pushKey(&remove[i])})
+		op.edits = append(op.edits, edit{key: pushKey(&remove[i])})
 	}
 	if err := s.submit(ctx, op); err != nil {
 		return fmt.Errorf("pebblestore: save push: %w", err)
@@ -27,38 +27,12 @@ func (s *Store) SavePush(ctx context.Context, put []presence.PushDevice, remove 
 	return nil
 }
 
-// pushEdit is a key of a device to be set, or deleted if value is nil.
-type pushEdit struct{ key, value []byte }
-
 // pushOp writes devices that can be reached by push. Its edits stand apart from the staging
 // of accounts, and in the order of the calls: a key may be in several calls of a group.
-type pushOp struct{ edits []pushEdit }
+type pushOp struct{ edits []edit }
 
 func (op *pushOp) stage(c *committer) error {
-	c.push = append(c.push, op.edits...)
-	return nil
-}
-
-// pushEdits are those that wait for the next batch.
-type pushEdits []pushEdit
-
-func (p pushEdits) size() (n int) {
-	for _, e := range p {
-		n += len(e.key) + len(e.value) + 8
-	}
-	return n
-}
-
-func (p pushEdits) writeTo(b *pebble.Batch) error {
-	for _, e := range p {
-		err := b.Delete(e.key, nil)
-		if e.value != nil {
-			err = b.Set(e.key, e.value, nil)
-		}
-		if err != nil {
-			return fmt.Errorf("write push device: %w", err)
-		}
-	}
+	c.edits = append(c.edits, op.edits...)
 	return nil
 }
 

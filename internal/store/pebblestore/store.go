@@ -1,5 +1,5 @@
-// Package pebblestore is the embedded store: accounts, and the devices that can be reached by
-// push, in a Pebble database on local disk.
+// Package pebblestore is the embedded store: accounts, the devices that can be reached by push,
+// and boxes of messages, in a Pebble database on local disk.
 //
 // One committer goroutine does all writing. It gathers the calls that wait, stages their
 // records in key order, applies them in one batch and moves on while the log is being
@@ -44,6 +44,8 @@ type Options struct {
 
 	readOnly bool // Fsck's: open what is there and change nothing
 	unloaded bool // a test's: never complete the index, so that Pebble is asked
+	// forgetful is a test's: keep next to nothing of boxes in memory.
+	forgetful bool
 }
 
 // Store is an open embedded store. It implements store.Store.
@@ -71,18 +73,19 @@ type Store struct {
 }
 
 // start begins serving over an open database.
-func (s *Store) start(queueLen int, ids tinyIDs, load bool) {
-	s.queue = make(chan *call, queueLen)
+func (s *Store) start(o Options, ids tinyIDs) {
+	s.queue = make(chan *call, o.QueueLen)
 	c := &committer{
 		db: s.db, index: s.index, complete: &s.complete, barrier: &s.barrier,
 		queue: s.queue, syncs: make(chan group, syncsAhead), fail: s.failure.set,
 		counts: map[account.SDKAppID]int64{}, ids: ids, runs: s.runs, changes: &s.changes,
+		boxes: newBoxes(s.db, o.forgetful),
 	}
 	s.workers.Go(c.run)
 	s.workers.Go(c.runSyncer)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stopLoading, s.ending = cancel, ctx.Done()
-	if !load {
+	if o.unloaded {
 		close(s.loaded)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/message"
 )
 
 // callCases show what holds for every call: nothing to do, an ended context, a closed
@@ -59,6 +60,9 @@ func endedBefore(ctx context.Context, c *client, want error) {
 		}
 		same(c.TB, "accounts after "+op.name, c.get("ann", "new"), before)
 		c.wantPush("devices after " + op.name)
+		c.wantBox("box after "+op.name, "new", 0)
+		c.wantSeen("ann", "i", 0)
+		same(c.TB, "read after "+op.name, c.readUpTo(message.Pair{Reader: "ann", Peer: "new"}), []int64{0})
 	}
 	c.wantExactCount(1)
 }

@@ -392,7 +392,7 @@ type operation struct {
 func (c *client) operations(id account.UserID) []operation {
 	st, app, ids := c.store(), c.app, []account.UserID{id}
 	nick := "changed"
-	return []operation{
+	return append(c.messageOperations(id), []operation{
 		{"Import", func(ctx context.Context) error {
 			_, err := st.Import(ctx, app, account.Batch{Entries: []account.Entry{{UserID: id, Nick: nick}, {UserID: "new"}}, At: 90})
 			return err
@@ -411,5 +411,5 @@ func (c *client) operations(id account.UserID) []operation {
 			return st.SavePush(ctx, []presence.PushDevice{c.device(id, presence.IPhone, "i", 90)}, nil)
 		}},
 		{"LoadPush", func(ctx context.Context) error { _, err := loadPush(ctx, st); return err }},
-	}
+	}...)
 }

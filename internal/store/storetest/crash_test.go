@@ -222,27 +222,38 @@ func TestCrashKillsMutants(t *testing.T) {
 		}
 	}
 	push := func(tb testing.TB, h Harness) { crashPush(tb, h, 12, 1) }
+	messages := func(tb testing.TB, h Harness) { crashMessages(tb, h, 12, 1) }
+	kept := func(tb testing.TB, h Harness) {
+		for _, tc := range messageReopenCases(1) {
+			if !tb.Failed() {
+				tc.run(newClient(tb, h))
+			}
+		}
+	}
 	abandoned := func(tb testing.TB, h Harness) { abandonLong(newClient(tb, h), 1) }
 	long := func(tb testing.TB, h Harness) { crashLong(tb, h, 6, 1) }
 	for name, tt := range map[string]struct {
 		faults faults
 		test   func(tb testing.TB, h Harness)
 	}{
-		"the last answered writes are lost":           {faults{forget: 3}, plain},
-		"the last answered writes are lost, linear":   {faults{forget: 3}, linear},
-		"half of an unanswered SavePush is left":      {faults{half: true}, push},
-		"the last answered devices are lost":          {faults{forget: 3}, push},
-		"the last writes are lost at a clean close":   {faults{forget: 1}, reopened},
-		"half of an unanswered batch is left":         {faults{half: true}, plain},
-		"half of an unanswered kick is left":          {faults{kick: true}, plain},
-		"half of an unanswered long batch is left":    {faults{half: true}, long},
-		"the last answered long batches are lost":     {faults{forget: 20}, long},
-		"restored TinyIDs do not last":                {faults{free: true}, reopened},
-		"restored TinyIDs do not outlast a crash":     {faults{free: true}, plain},
-		"a long batch that is given up leaves half":   {faults{torn: true}, abandoned},
-		"TinyIDs begin anew after a crash":            {faults{ids: true}, plain},
-		"TinyIDs begin anew after a clean close":      {faults{ids: true}, reopened},
-		"reads are answered from what is not durable": {faults{early: true}, linear},
+		"the last answered writes are lost":              {faults{forget: 3}, plain},
+		"the last answered writes are lost, linear":      {faults{forget: 3}, linear},
+		"half of an unanswered SavePush is left":         {faults{half: true}, push},
+		"the last answered devices are lost":             {faults{forget: 3}, push},
+		"half of an unanswered call of messages is left": {faults{half: true}, messages},
+		"the last answered messages are lost":            {faults{forget: 3}, messages},
+		"the last messages are lost at a clean close":    {faults{forget: 1}, kept},
+		"the last writes are lost at a clean close":      {faults{forget: 1}, reopened},
+		"half of an unanswered batch is left":            {faults{half: true}, plain},
+		"half of an unanswered kick is left":             {faults{kick: true}, plain},
+		"half of an unanswered long batch is left":       {faults{half: true}, long},
+		"the last answered long batches are lost":        {faults{forget: 20}, long},
+		"restored TinyIDs do not last":                   {faults{free: true}, reopened},
+		"restored TinyIDs do not outlast a crash":        {faults{free: true}, plain},
+		"a long batch that is given up leaves half":      {faults{torn: true}, abandoned},
+		"TinyIDs begin anew after a crash":               {faults{ids: true}, plain},
+		"TinyIDs begin anew after a clean close":         {faults{ids: true}, reopened},
+		"reads are answered from what is not durable":    {faults{early: true}, linear},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !fails(t, func(tb testing.TB) { tt.test(tb, journalHarness(tt.faults)) }) {

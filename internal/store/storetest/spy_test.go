@@ -75,6 +75,8 @@ type bent struct {
 	onSavePush   func(context.Context, []presence.PushDevice, []presence.PushKey) error
 	onLoadPush   func(context.Context, func(presence.PushDevice) error) error
 	onClose      func() error
+
+	bentMessages
 }
 
 // newBent returns a store on which every call is right as long as bend leaves it.

@@ -1,5 +1,5 @@
 // Package storetest is the one suite that every store.Store must pass. It holds each
-// sentence of the contract (account.Store, presence.Store, store.Store) against a backend, first call
+// sentence of the contract (account.Store, presence.Store, message.Store, store.Store) against a backend, first call
 // by call, then under concurrency, against a model, and across restarts and crashes.
 //
 // A backend describes itself with a Harness and calls Run. What it cannot do it says
@@ -74,15 +74,19 @@ func runStanding(t *testing.T, h Harness) {
 		t.Run("LongBatches", func(t *testing.T) { linearizeLong(t, h, w) })
 	})
 	t.Run("Push", func(t *testing.T) { runCases(t, h, slices.Concat(pushCases(), pushConcurrentCases(h.seed(t)))) })
+	t.Run("Messages", func(t *testing.T) {
+		runCases(t, h, slices.Concat(messageCases(), messageConcurrentCases(h.seed(t))))
+	})
 }
 
 // runLasting runs those in which it is opened again, if it can be.
 func runLasting(t *testing.T, h Harness) {
 	t.Run("Model", func(t *testing.T) { Model(t, h) })
+	t.Run("MessageModel", func(t *testing.T) { MessageModel(t, h) })
 	t.Run("Reopen", func(t *testing.T) {
 		skipIf(t, h.Unsupported.Reopen)
 		seed := h.seed(t)
-		runCases(t, h, slices.Concat(reopenCases(seed), pushReopenCases(seed)))
+		runCases(t, h, slices.Concat(reopenCases(seed), pushReopenCases(seed), messageReopenCases(seed)))
 	})
 	t.Run("Crash", func(t *testing.T) {
 		skipIf(t, h.Unsupported.Crash)
@@ -91,6 +95,7 @@ func runLasting(t *testing.T, h Harness) {
 		t.Run("Linearizable", func(t *testing.T) { linearizeCrashes(t, h, 4, 3, DefaultWorkload(seed)) })
 		t.Run("LongBatches", func(t *testing.T) { crashLong(t, h, 4, seed) })
 		t.Run("Push", func(t *testing.T) { crashPush(t, h, 6, seed) })
+		t.Run("Messages", func(t *testing.T) { crashMessages(t, h, 6, seed) })
 		t.Run("LinearizableLongBatches", func(t *testing.T) { linearizeCrashes(t, h, 1, 3, longWorkload(seed)) })
 	})
 }

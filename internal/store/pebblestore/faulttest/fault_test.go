@@ -100,13 +100,15 @@ type acknowledged struct {
 	// saved is the last save of devices that was answered, tried the last one that was made;
 	// 0 for none.
 	saved, tried int
+	// sent are the numbers in the recipient's box by message; noted as soon as it was answered.
+	sent map[uint32]uint64
 }
 
 // writeUntilFault imports the batches, saves devices in between, and returns what was
 // acknowledged, and whether the store ever returned an error.
 func writeUntilFault(t *testing.T, o pebblestore.Options) (acked acknowledged, failed bool) {
 	t.Helper()
-	acked.ids = map[account.UserID]account.TinyID{}
+	acked.ids, acked.sent = map[account.UserID]account.TinyID{}, map[uint32]uint64{}
 	s, err := pebblestore.Open("store", o)
 	if err != nil {
 		return acked, true
@@ -122,9 +124,9 @@ func writeUntilFault(t *testing.T, o pebblestore.Options) (acked acknowledged, f
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		out, err := s.Import(ctx, app, batch(i))
-		errPush := savePush(ctx, s, i+1, &acked)
+		errPush, errSend := savePush(ctx, s, i+1, &acked), sendMessages(ctx, s, uint32(i), &acked)
 		cancel()
-		if err := errors.Join(err, errPush); errors.Is(err, context.DeadlineExceeded) {
+		if err := errors.Join(err, errPush, errSend); errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal("a call hung although the store had failed")
 		} else if err != nil {
 			failed = true
@@ -157,6 +159,7 @@ func verify(t *testing.T, when string, fsys vfs.FS, acked acknowledged) {
 	}
 	defer s.Close()
 	verifyPush(t, when, s, acked)
+	verifyMessages(t, when, s, acked)
 	seen := map[account.TinyID]account.UserID{}
 	for i := range batches {
 		there := verifyBatch(t, when, s, i, acked)
