@@ -58,10 +58,17 @@ func (p LoginPolicy) Filled() LoginPolicy {
 // WebhookTimeout is how long a receiver may take to answer (im-rest-api.md, section 7).
 const WebhookTimeout = 2 * time.Second
 
-// Webhook is where an App's backend wants to be told of what happens to its accounts.
+// Webhook is where an App's backend wants to be told of what happens to its accounts, and of
+// what. Without more it is told when accounts log in and out.
 type Webhook struct {
 	URL   string // http or https; "" for none
 	Token Key    // if not "", every request carries Sign and RequestTime
+
+	NoState    bool // State.StateChange is off
+	BeforeSend bool // C2C.CallbackBeforeSendMsg is on
+	AfterSend  bool // C2C.CallbackAfterSendMsg is on
+	// FailClosed refuses a message when BeforeSend gets no answer; else it passes.
+	FailClosed bool
 }
 
 // checkWebhookURL says what is wrong with the address of a receiver, without a byte of it:

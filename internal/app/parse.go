@@ -13,7 +13,8 @@ import (
 
 // Syntax is the form of an App in one line, for help texts.
 const Syntax = "sdkappid=N,key=K[,key=K2],admin=A[,admin=B][,edition=trial|pro][,rate=200][,disabled][,delete-locked][,delete-hold=720h]" +
-	"[,login-mode=single|dual|triple|multi][,web-instances=1][,platform-instances=1][,webhook=URL[,webhook-token=T]]"
+	"[,login-mode=single|dual|triple|multi][,web-instances=1][,platform-instances=1][,webhook=URL[,webhook-token=T]" +
+	"[,no-webhook-state][,webhook-before-send[,webhook-fail-closed]][,webhook-after-send]]"
 
 // Parse returns the App that a line in the form of Syntax describes. A value cannot hold
 // a comma; in the config file it can.
@@ -73,7 +74,7 @@ func (p *parser) field(n int, part string) {
 		if p.once(name) && p.need(name, hasValue) {
 			p.text(name, value)
 		}
-	case "disabled", "delete-locked":
+	case "disabled", "delete-locked", "no-webhook-state", "webhook-before-send", "webhook-after-send", "webhook-fail-closed":
 		if p.once(name) {
 			p.flag(name, value, hasValue)
 		}
@@ -157,9 +158,18 @@ func (p *parser) flag(name, value string, hasValue bool) {
 			p.fail(name, "is neither true nor false")
 		}
 	}
-	if name == "disabled" {
+	switch name {
+	case "disabled":
 		p.spec.Disabled = on
-	} else {
+	case "delete-locked":
 		p.spec.DeleteLocked = on
+	case "no-webhook-state":
+		p.spec.NoWebhookState = on
+	case "webhook-before-send":
+		p.spec.WebhookBeforeSend = on
+	case "webhook-after-send":
+		p.spec.WebhookAfterSend = on
+	case "webhook-fail-closed":
+		p.spec.WebhookFailClosed = on
 	}
 }

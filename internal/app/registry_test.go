@@ -96,6 +96,10 @@ func TestSwapKeepsPointersOfUnchangedApps(t *testing.T) {
 		"login":         func(a *app.App) { a.Login.WebInstances++ },
 		"webhook":       func(a *app.App) { a.Webhook.URL += "/v2" },
 		"webhook token": func(a *app.App) { a.Webhook.Token = "another-token" },
+		"no state":      func(a *app.App) { a.Webhook.NoState = true },
+		"before send":   func(a *app.App) { a.Webhook.BeforeSend = true },
+		"after send":    func(a *app.App) { a.Webhook.AfterSend = true },
+		"fail closed":   func(a *app.App) { a.Webhook.FailClosed = true },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {

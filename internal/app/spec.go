@@ -42,6 +42,14 @@ type Spec struct {
 	Webhook string `yaml:"webhook,omitempty" json:"webhook,omitempty"`
 	// WebhookToken signs the requests to Webhook; empty means that they are not signed.
 	WebhookToken Key `yaml:"webhook-token,omitempty" json:"webhook-token,omitempty"`
+	// NoWebhookState keeps State.StateChange from Webhook.
+	NoWebhookState bool `yaml:"no-webhook-state,omitempty" json:"no-webhook-state,omitempty"`
+	// WebhookBeforeSend asks Webhook whether a message may be sent.
+	WebhookBeforeSend bool `yaml:"webhook-before-send,omitempty" json:"webhook-before-send,omitempty"`
+	// WebhookAfterSend tells Webhook of every message that was sent, or could not be.
+	WebhookAfterSend bool `yaml:"webhook-after-send,omitempty" json:"webhook-after-send,omitempty"`
+	// WebhookFailClosed refuses a message if Webhook does not say whether it may be sent.
+	WebhookFailClosed bool `yaml:"webhook-fail-closed,omitempty" json:"webhook-fail-closed,omitempty"`
 }
 
 // Duration is a time.Duration that JSON and YAML write as text, such as 720h.
@@ -102,7 +110,7 @@ func (s Spec) App() (App, error) {
 		DeleteLocked: s.DeleteLocked,
 		DeleteHold:   time.Duration(s.DeleteHold),
 		Login:        s.login(),
-		Webhook:      Webhook{URL: s.Webhook, Token: s.WebhookToken},
+		Webhook:      s.webhook(),
 	}
 	if a.Edition == "" {
 		a.Edition = Pro
@@ -162,16 +170,48 @@ func (s Spec) loginFaults() []error {
 	return faults
 }
 
+func (s Spec) webhook() Webhook {
+	return Webhook{
+		URL:        s.Webhook,
+		Token:      s.WebhookToken,
+		NoState:    s.NoWebhookState,
+		BeforeSend: s.WebhookBeforeSend,
+		AfterSend:  s.WebhookAfterSend,
+		FailClosed: s.WebhookFailClosed,
+	}
+}
+
+// needsWebhook returns the first field that is given and means nothing without a Webhook.
+func (s Spec) needsWebhook() string {
+	switch {
+	case s.WebhookToken != "":
+		return "webhook-token"
+	case s.NoWebhookState:
+		return "no-webhook-state"
+	case s.WebhookBeforeSend:
+		return "webhook-before-send"
+	case s.WebhookAfterSend:
+		return "webhook-after-send"
+	case s.WebhookFailClosed:
+		return "webhook-fail-closed"
+	default:
+		return ""
+	}
+}
+
 func (s Spec) webhookFaults() []error {
 	var faults []error
 	switch err := checkWebhookURL(s.Webhook); {
-	case s.Webhook == "" && s.WebhookToken != "":
-		faults = append(faults, fault("webhook", "is missing, but webhook-token is given"))
+	case s.Webhook == "" && s.needsWebhook() != "":
+		faults = append(faults, fault("webhook", "is missing, but %s is given", s.needsWebhook()))
 	case s.Webhook != "" && err != nil:
 		faults = append(faults, fault("webhook", "%v", err))
 	}
 	if err := checkWebhookToken(s.WebhookToken); err != nil {
 		faults = append(faults, fault("webhook-token", "%v", err))
+	}
+	if s.WebhookFailClosed && !s.WebhookBeforeSend {
+		faults = append(faults, fault("webhook-fail-closed", "means something only with webhook-before-send"))
 	}
 	return faults
 }

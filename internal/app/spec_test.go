@@ -56,6 +56,13 @@ func TestParse(t *testing.T) {
 		{"webhook with a token", minimal + ",webhook-token=xxxyyy=,webhook=http://[::1]:80", func(a *app.App) {
 			a.Webhook = app.Webhook{URL: "http://[::1]:80", Token: "xxxyyy="}
 		}},
+		{"webhook for messages", minimal + ",webhook=http://a,webhook-before-send,webhook-after-send=true", func(a *app.App) {
+			a.Webhook = app.Webhook{URL: "http://a", BeforeSend: true, AfterSend: true}
+		}},
+		{"webhook for messages alone, that must answer", minimal + ",webhook=http://a,no-webhook-state,webhook-fail-closed,webhook-before-send", func(a *app.App) {
+			a.Webhook = app.Webhook{URL: "http://a", NoState: true, BeforeSend: true, FailClosed: true}
+		}},
+		{"no webhook, and nothing for it", minimal + ",no-webhook-state=0,webhook-before-send=0,webhook-after-send=0,webhook-fail-closed=0", func(*app.App) {}},
 		{"largest sdkappid", strings.Replace(minimal, "1400000000", "4294967295", 1), func(a *app.App) { a.SDKAppID = 4294967295 }},
 	}
 	for _, tt := range tests {
@@ -122,6 +129,13 @@ func TestParseNamesAllFaultsAtOnce(t *testing.T) {
 		{"webhook with a password", minimal + ",webhook=http://u:p@a/", []string{"webhook: must not have a user name or password in it"}},
 		{"webhook with a fragment", minimal + ",webhook=http://a/#", []string{"webhook: must not have a fragment"}},
 		{"webhook token alone", minimal + ",webhook-token=t", []string{"webhook: is missing, but webhook-token is given"}},
+		{"webhook missing for before", minimal + ",webhook-before-send", []string{"webhook: is missing, but webhook-before-send is given"}},
+		{"webhook missing for after", minimal + ",webhook-after-send", []string{"webhook: is missing, but webhook-after-send is given"}},
+		{"webhook missing for no state", minimal + ",no-webhook-state", []string{"webhook: is missing, but no-webhook-state is given"}},
+		{"fail closed alone", minimal + ",webhook=http://a,webhook-fail-closed", []string{"webhook-fail-closed: means something only with webhook-before-send"}},
+		{"webhook flags", minimal + ",webhook=http://a,webhook-after-send=x,webhook-before-send=,no-webhook-state,no-webhook-state", []string{
+			"webhook-after-send: is neither true nor false", "webhook-before-send: is neither true nor false", "no-webhook-state: stands twice",
+		}},
 		{"empty webhook and token", minimal + ",webhook=,webhook-token=", []string{"webhook: is empty", "webhook-token: is empty"}},
 		{"printed token", minimal + ",webhook=http://a,webhook-token=[redacted]", []string{"webhook-token: is the placeholder"}},
 		{"padded token", minimal + ",webhook=http://a,webhook-token= t", []string{"webhook-token: starts or ends with white space"}},
@@ -151,6 +165,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(minimal+",rate=200,edition=trial,disabled,delete-locked,delete-hold=720h", 70)
 	f.Add("sdkappid=,rate=,delete-hold=,disabled=,edition=,admin=,key=", 9)
 	f.Add(minimal+",login-mode=single,web-instances=2,platform-instances=3,webhook=http://a,webhook-token=t", 110)
+	f.Add(minimal+",webhook=http://a,no-webhook-state=1,webhook-before-send=t,webhook-after-send,webhook-fail-closed=", 110)
 	f.Add("webhook=http://u:p@a,webhook-token=,web-instances=", 15)
 	f.Add("kye=,key=a,b=c", 4)
 	const marker = "#T0p-S3cret#"
@@ -190,6 +205,10 @@ web-instances: 2
 platform-instances: 3
 webhook: https://app.example.com/im,x
 webhook-token: a,b;c
+no-webhook-state: true
+webhook-before-send: true
+webhook-after-send: true
+webhook-fail-closed: true
 `
 
 func TestSpecFromYAMLAndJSON(t *testing.T) {
@@ -209,6 +228,10 @@ func TestSpecFromYAMLAndJSON(t *testing.T) {
 		PlatformInstances: &others,
 		Webhook:           "https://app.example.com/im,x",
 		WebhookToken:      "a,b;c",
+		NoWebhookState:    true,
+		WebhookBeforeSend: true,
+		WebhookAfterSend:  true,
+		WebhookFailClosed: true,
 	}
 	var fromYAML app.Spec
 	if err := yaml.Unmarshal([]byte(specYAML), &fromYAML); err != nil {

@@ -129,5 +129,9 @@ func specOf(a app.App) app.Spec {
 		PlatformInstances: &login.PlatformInstances,
 		Webhook:           a.Webhook.URL,
 		WebhookToken:      a.Webhook.Token,
+		NoWebhookState:    a.Webhook.NoState,
+		WebhookBeforeSend: a.Webhook.BeforeSend,
+		WebhookAfterSend:  a.Webhook.AfterSend,
+		WebhookFailClosed: a.Webhook.FailClosed,
 	}
 }

@@ -169,7 +169,7 @@ FILE:5: store: must be a single value
 FILE:8: app[0].keys: must be a list of texts
 FILE:7: app[0].sdkappid: must be a number from 1 to 4294967295
 FILE:9: app[0].admins: number 1: the UserID starts with the reserved prefix @TLS#
-FILE:12: app[1]: has an unknown field in this line; the fields of an App are sdkappid, keys, admins, edition, rate, disabled, delete-locked, delete-hold, login-mode, web-instances, platform-instances, webhook, webhook-token
+FILE:12: app[1]: has an unknown field in this line; the fields of an App are sdkappid, keys, admins, edition, rate, disabled, delete-locked, delete-hold, login-mode, web-instances, platform-instances, webhook, webhook-token, no-webhook-state, webhook-before-send, webhook-after-send, webhook-fail-closed
 FILE:13: app[1].rate: must be a whole number
 FILE:11: app[1].keys: number 2 is the same as number 1
 FILE:10: app[1].admins: an App has 1 to 10 admins, not 0

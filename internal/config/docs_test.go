@@ -97,6 +97,10 @@ app:
     platform-instances: 1  # devices of each other platform, up to %d
     webhook: https://app.example.com/im  # is told when accounts log in and out; leave it out for none
     webhook-token: a-secret              # signs what is sent there; leave it out for no signature
+    no-webhook-state: false     # true: it is not told when accounts log in and out
+    webhook-before-send: false  # true: it is asked whether a message may be sent, and has 2 seconds to say so
+    webhook-fail-closed: false  # true: a message is refused if it does not say; else it passes
+    webhook-after-send: false   # true: it is told of every message that was sent, or could not be
 `+"```"+`
 
 | login-mode | at the same time |

@@ -19,6 +19,7 @@ type breaker struct {
 	mu       sync.Mutex
 	failures int           // in a row
 	down     chan struct{} // nil while the receiver is not down; closed when it no longer is
+	passed   time.Time     // when pass let a probe through last
 }
 
 func newBreaker(probe time.Duration, gauge prometheus.Gauge) *breaker {
@@ -64,6 +65,22 @@ func (b *breaker) enter(stopping <-chan struct{}) (probing, ok bool) {
 		<-b.turn
 		return false, false
 	}
+}
+
+// pass reports, without waiting, whether an attempt may be made now: always while the
+// receiver is not down, else once in each probe's pause. The caller owes a note.
+func (b *breaker) pass(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down == nil {
+		return true
+	}
+	// A clock that was set back does not end the probes.
+	if since := now.Sub(b.passed); since >= 0 && since < b.probe {
+		return false
+	}
+	b.passed = now
+	return true
 }
 
 // leave ends what enter began.

@@ -1,8 +1,10 @@
-// Package webhook tells an App's backend what happens to the App's accounts: it posts
-// callbacks to the URL that the App is set to (im-rest-api.md, section 7).
+// Package webhook tells an App's backend what happens to the App's accounts, and asks it
+// whether their messages may be sent: it posts callbacks to the URL that the App is set to
+// (im-rest-api.md, section 7), those that the App wants.
 //
-// Whoever reports an event is never held up: StateChanged puts it into the queue of the
-// App and returns. What comes of it later shows in the metrics and, sparsely, in the log.
+// Whoever reports an event is never held up: StateChanged and AfterSent put it into the
+// queue of the App and return. What comes of it later shows in the metrics and, sparsely,
+// in the log. Before alone waits for the answer, for as long as an attempt may take.
 //
 // Each App has a queue of its own, of bounded length, with a few workers of its own, so
 // that a slow receiver delays nobody but itself. An account always falls to the same
@@ -27,4 +29,9 @@
 // queued. What is reported meanwhile waits in the queue, and is dropped when that is
 // full. The first answer ends this state, and the queue is sent in order. A change of the
 // URL holds at the next probe.
+//
+// A question is asked once, and has nothing to do with the queue. Its receiver counts as down
+// by itself, after five questions without an answer in a row, whatever becomes of events.
+// Then nobody waits: one message every few seconds is a probe, and what the App is set to for
+// want of an answer holds for the others at once.
 package webhook

@@ -102,12 +102,12 @@ func TestLogOfLongError(t *testing.T) {
 
 func TestNewNamesAllFaults(t *testing.T) {
 	_, err := webhook.New(webhook.Options{
-		QueueLen: -1, Workers: webhook.MaxWorkers + 1, Attempts: webhook.MaxAttempts + 1, Probe: -1, Timeout: -1,
+		QueueLen: -1, QueueBytes: -1, Workers: webhook.MaxWorkers + 1, Attempts: webhook.MaxAttempts + 1, Probe: -1, Timeout: -1,
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"Apps", "Logger", "Now", "QueueLen", "Workers", "Attempts", "Probe", "Timeout"} {
+	for _, name := range []string{"Apps", "Logger", "Now", "QueueLen", "QueueBytes", "Workers", "Attempts", "Probe", "Timeout"} {
 		if !strings.Contains(err.Error(), name+" is ") {
 			t.Errorf("%s is not named: %v", name, err)
 		}

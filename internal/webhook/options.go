@@ -16,10 +16,11 @@ import (
 
 // What Options mean where they say nothing, and how far they go.
 const (
-	DefaultQueueLen = 10_000
-	DefaultWorkers  = 4
-	DefaultAttempts = 3
-	DefaultProbe    = 5 * time.Second
+	DefaultQueueLen   = 10_000
+	DefaultQueueBytes = 16 << 20
+	DefaultWorkers    = 4
+	DefaultAttempts   = 3
+	DefaultProbe      = 5 * time.Second
 
 	MaxWorkers  = 64
 	MaxAttempts = 10
@@ -38,9 +39,12 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// Now returns the current time.
 	Now func() time.Time
-	// QueueLen is how many events of one App may be waiting or being sent; 0 means
-	// DefaultQueueLen. One takes some 300 bytes.
+	// QueueLen is how many events of one App and command may be waiting or being sent; 0
+	// means DefaultQueueLen. One takes some 300 bytes.
 	QueueLen int
+	// QueueBytes is how many bytes the messages of one App's AfterSends may take that are
+	// waiting or being sent; 0 means DefaultQueueBytes.
+	QueueBytes int
 	// Workers is how many requests of one App are under way at the most, up to
 	// MaxWorkers; 0 means DefaultWorkers.
 	Workers int
@@ -51,7 +55,7 @@ type Options struct {
 	// has failed; nil means 1 s, 4 s, 16 s and then 30 s. It must be safe for concurrent
 	// use.
 	Backoff func(attempt int) time.Duration
-	// Probe is the pause before each attempt at a receiver that is down; 0 means
+	// Probe is the pause between attempts at a receiver that is down; 0 means
 	// DefaultProbe.
 	Probe time.Duration
 	// Timeout is how long an attempt may take until its answer is read; 0 means
@@ -81,6 +85,7 @@ func (o *Options) validate() error {
 		given, max int
 	}{
 		{"QueueLen", o.QueueLen, math.MaxInt},
+		{"QueueBytes", o.QueueBytes, math.MaxInt},
 		{"Workers", o.Workers, MaxWorkers},
 		{"Attempts", o.Attempts, MaxAttempts},
 	} {
@@ -109,6 +114,7 @@ func (o *Options) fill() {
 		usual int
 	}{
 		{&o.QueueLen, DefaultQueueLen},
+		{&o.QueueBytes, DefaultQueueBytes},
 		{&o.Workers, DefaultWorkers},
 		{&o.Attempts, DefaultAttempts},
 	} {

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/muster-im/muster/internal/account"
 )
 
@@ -16,14 +14,21 @@ const quiet = 10 * time.Second
 // queue holds the events of one App. It is a list rather than a channel, so that an empty
 // one takes no room.
 type queue struct {
-	app     account.SDKAppID
-	limit   int
-	seed    maphash.Seed
-	breaker *breaker
+	app      account.SDKAppID
+	limit    int // events of each command
+	maxBytes int // of their messages
+	seed     maphash.Seed
+	breaker  *breaker
+
+	// For Before, which does not queue. It has a breaker of its own, so that it is not for
+	// a failing AfterSend that nobody is asked.
+	asks   *breaker
+	asking chan struct{} // one for each question that is under way
 
 	mu     sync.Mutex
-	size   int     // events waiting or being sent
-	shards []shard // one for each worker
+	held   [commands]int // events waiting or being sent
+	bytes  int           // of their messages
+	shards []shard       // one for each worker
 
 	// What the log has not told yet, and when it told something last.
 	failed, dropped int
@@ -32,41 +37,41 @@ type queue struct {
 
 // shard is what falls to one worker.
 type shard struct {
-	first, last *entry
+	first, last queued
 	working     bool // its worker runs
 }
 
-type entry struct {
-	StateChange
-	next *entry
-}
-
-func newQueue(id account.SDKAppID, o Options, down prometheus.Gauge) *queue {
+func newQueue(id account.SDKAppID, o Options, m *metrics) *queue {
 	return &queue{
-		app:     id,
-		limit:   o.QueueLen,
-		seed:    maphash.MakeSeed(),
-		breaker: newBreaker(o.Probe, down),
-		shards:  make([]shard, o.Workers),
+		app:      id,
+		limit:    o.QueueLen,
+		maxBytes: o.QueueBytes,
+		seed:     maphash.MakeSeed(),
+		breaker:  newBreaker(o.Probe, m.down),
+		asks:     newBreaker(o.Probe, m.unasked),
+		asking:   make(chan struct{}, maxAsking),
+		shards:   make([]shard, o.Workers),
 	}
 }
 
-// push appends c to the shard of its account, or returns false if the queue is full. If
-// began is true, the caller must start a worker for sh.
-func (q *queue) push(c StateChange) (sh *shard, began, ok bool) {
-	sh = &q.shards[maphash.String(q.seed, string(c.UserID))%uint64(len(q.shards))]
+// push appends the event that build returns, which is of that size, to the shard of its
+// account, or returns false if the queue is full. If began is true, the caller must start a
+// worker for sh. A flood of messages leaves a StateChange its room.
+func (q *queue) push(c command, of account.UserID, size int, build func() queued) (sh *shard, began, ok bool) {
+	sh = &q.shards[maphash.String(q.seed, string(of))%uint64(len(q.shards))]
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.size >= q.limit {
+	if q.held[c] >= q.limit || size > 0 && q.bytes+size > q.maxBytes {
 		q.dropped++
 		return nil, false, false
 	}
-	q.size++
-	e := &entry{StateChange: c}
+	q.held[c]++
+	q.bytes += size
+	e := build()
 	if sh.last == nil {
 		sh.first = e
 	} else {
-		sh.last.next = e
+		sh.last.linked().next = e
 	}
 	sh.last = e
 	began = !sh.working
@@ -76,7 +81,7 @@ func (q *queue) push(c StateChange) (sh *shard, began, ok bool) {
 
 // next takes the first event out of sh, for its worker, which must settle it. After false
 // the worker must end.
-func (q *queue) next(sh *shard) (*StateChange, bool) {
+func (q *queue) next(sh *shard) (queued, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e := sh.first
@@ -84,33 +89,37 @@ func (q *queue) next(sh *shard) (*StateChange, bool) {
 		sh.working = false
 		return nil, false
 	}
-	if sh.first = e.next; sh.first == nil {
+	if sh.first = e.linked().next; sh.first == nil {
 		sh.last = nil
 	}
-	e.next = nil
-	return &e.StateChange, true
+	e.linked().next = nil
+	return e, true
 }
 
 // settle makes the room of one event free.
-func (q *queue) settle() {
+func (q *queue) settle(e queued) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.size--
+	q.free(e)
 }
 
-// clear settles all events that wait and returns how many there were.
-func (q *queue) clear() int {
+func (q *queue) free(e queued) {
+	q.held[e.command()]--
+	q.bytes -= e.size()
+}
+
+// clear settles all events that wait and returns how many there were of each command.
+func (q *queue) clear() (n [commands]int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := 0
 	for i := range q.shards {
 		sh := &q.shards[i]
-		for e := sh.first; e != nil; e = e.next {
-			n++
+		for e := sh.first; e != nil; e = e.linked().next {
+			n[e.command()]++
+			q.free(e)
 		}
 		sh.first, sh.last = nil, nil
 	}
-	q.size -= n
 	return n
 }
 

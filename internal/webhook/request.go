@@ -31,40 +31,50 @@ func isFinal(err error) bool {
 	return ok
 }
 
-// send sends c to the URL of a and judges the answer.
-func (s *Sender) send(a *app.App, c *StateChange) error {
+// send sends e to the URL of a and judges the answer.
+func (s *Sender) send(a *app.App, e event) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.options.Timeout)
 	defer cancel()
-	r, err := s.request(ctx, a, c)
+	body, err := s.post(ctx, a, e)
 	if err != nil {
 		return err
 	}
-	begin := s.options.Now()
-	err = s.exchange(r)
-	s.metrics.seconds.Observe(s.options.Now().Sub(begin).Seconds())
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s", s.options.Timeout)
+	return judge(body)
+}
+
+// post sends e to the URL of a, which ctx must end within the time-out, and returns the body
+// of an answer with the status 200.
+func (s *Sender) post(ctx context.Context, a *app.App, e event) ([]byte, error) {
+	r, err := s.request(ctx, a, e)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	begin := s.options.Now()
+	body, err := s.exchange(r)
+	s.metrics.seconds[e.command()].Observe(s.options.Now().Sub(begin).Seconds())
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("no answer within %s", s.options.Timeout)
+	}
+	return body, err
 }
 
 // exchange sends r past http.Client, which would follow redirects, and whose errors show
-// the URL.
-func (s *Sender) exchange(r *http.Request) error {
+// the URL. The body that it returns is no longer than maxAnswer.
+func (s *Sender) exchange(r *http.Request) ([]byte, error) {
 	answer, err := s.options.Transport.RoundTrip(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
 	// Read to its end, so that the connection can be kept.
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if answer.StatusCode != http.StatusOK {
-		return statusError(answer.StatusCode)
+		return nil, statusError(answer.StatusCode)
 	}
-	if err != nil {
-		return err
+	if err == nil && len(body) > maxAnswer {
+		err = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
-	return judge(body)
+	return body, err
 }
 
 func statusError(status int) error {
@@ -79,19 +89,16 @@ func statusError(status int) error {
 
 // judge returns nil if body, which came with status 200, says that all is well.
 func judge(body []byte) error {
-	if len(body) > maxAnswer {
-		return fmt.Errorf("the answer has more than %d bytes", maxAnswer)
-	}
 	var answer struct {
 		ActionStatus *string
 		ErrorCode    *json.Number
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return errors.New("the answer is not the JSON that is asked for")
+		return errNotJSON
 	}
 	switch status, code := answer.ActionStatus, answer.ErrorCode; {
 	case status == nil && code == nil:
-		return errors.New("the answer has neither ActionStatus nor ErrorCode")
+		return errNeither
 	case code != nil && *code != "0":
 		return fmt.Errorf("the receiver answered with the ErrorCode %.20s", code.String())
 	case status != nil && !strings.EqualFold(*status, "OK"):
@@ -100,9 +107,9 @@ func judge(body []byte) error {
 	return nil
 }
 
-// request returns the request that tells the App a of c.
-func (s *Sender) request(ctx context.Context, a *app.App, c *StateChange) (*http.Request, error) {
-	body, err := c.body()
+// request returns the request that tells the App a of e.
+func (s *Sender) request(ctx context.Context, a *app.App, e event) (*http.Request, error) {
+	body, err := e.body()
 	if err != nil {
 		return nil, &finalError{"the event cannot be written as JSON"}
 	}
@@ -110,7 +117,7 @@ func (s *Sender) request(ctx context.Context, a *app.App, c *StateChange) (*http
 	if err != nil {
 		return nil, &finalError{"the App's URL is none"} // err would show it
 	}
-	r.URL.RawQuery = s.query(r.URL.RawQuery, a, c)
+	r.URL.RawQuery = s.query(r.URL.RawQuery, a, e)
 	if u := r.URL.User; u != nil {
 		password, _ := u.Password()
 		r.SetBasicAuth(u.Username(), password)
@@ -125,7 +132,8 @@ func (s *Sender) request(ctx context.Context, a *app.App, c *StateChange) (*http
 
 // query returns the query of a request: that of the URL, then ours, in the documented
 // order.
-func (s *Sender) query(own string, a *app.App, c *StateChange) string {
+func (s *Sender) query(own string, a *app.App, e event) string {
+	platform, address := e.origin()
 	var b strings.Builder
 	b.Grow(len(own) + 256)
 	if own != "" {
@@ -134,10 +142,10 @@ func (s *Sender) query(own string, a *app.App, c *StateChange) string {
 	}
 	b.WriteString("SdkAppid=")
 	b.WriteString(strconv.FormatUint(uint64(a.SDKAppID), 10))
-	b.WriteString("&CallbackCommand=" + commandStateChange + "&contenttype=json&ClientIP=")
-	b.WriteString(url.QueryEscape(c.ClientIP))
+	b.WriteString("&CallbackCommand=" + e.command().String() + "&contenttype=json&ClientIP=")
+	b.WriteString(url.QueryEscape(address))
 	b.WriteString("&OptPlatform=")
-	b.WriteString(url.QueryEscape(optPlatform(c.OptPlatform)))
+	b.WriteString(url.QueryEscape(platform))
 	if a.Webhook.Token != "" {
 		at := strconv.FormatInt(s.options.Now().Unix(), 10)
 		b.WriteString("&RequestTime=" + at + "&Sign=" + sign(a.Webhook.Token, at))

@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
 
 	"github.com/muster-im/muster/internal/account"
@@ -52,11 +50,8 @@ type StateChange struct {
 	CustomStatus string // sent with CustomStatusChange only
 }
 
-// commandStateChange is the CallbackCommand of a StateChange.
-const commandStateChange = "State.StateChange"
-
-// stateChange is the body; the order of its fields is the documented one.
-type stateChange struct {
+// stateChangeBody is the body; the order of its fields is the documented one.
+type stateChangeBody struct {
 	CallbackCommand string
 	EventTime       int64 // Unix milliseconds
 	Info            stateChangeInfo
@@ -72,10 +67,20 @@ type stateChangeInfo struct {
 
 type kickedDevice struct{ Platform string }
 
-// body returns the event as JSON.
+func (c *StateChange) command() command { return stateChange }
+
+func (c *StateChange) size() int { return 0 }
+
+func (c *StateChange) origin() (platform, address string) {
+	if c.OptPlatform == "iPhone" {
+		return "IOS", c.ClientIP // of all callbacks this alone writes it like this
+	}
+	return optPlatform(c.OptPlatform), c.ClientIP
+}
+
 func (c *StateChange) body() ([]byte, error) {
-	b := stateChange{
-		CallbackCommand: commandStateChange,
+	b := stateChangeBody{
+		CallbackCommand: stateChange.String(),
 		EventTime:       c.At.UnixMilli(),
 		Info:            stateChangeInfo{Action: c.Action, ToAccount: c.UserID, Reason: c.Reason},
 	}
@@ -85,20 +90,14 @@ func (c *StateChange) body() ([]byte, error) {
 	for _, platform := range c.Kicked {
 		b.KickedDevice = append(b.KickedDevice, kickedDevice{devicePlatform(platform)})
 	}
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false) // names may have < and &, and this is no web page
-	err := e.Encode(b)
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
+	return marshal(b)
 }
 
-// optPlatform spells a platform as OptPlatform does.
+// optPlatform spells a platform as OptPlatform does, but for iPhone.
 func optPlatform(platform string) string {
 	switch platform {
 	case "":
 		return "Unknown"
-	case "iPhone":
-		return "IOS" // of all callbacks State.StateChange alone writes it like this
 	case "PC":
 		return "Windows"
 	case "Mac":

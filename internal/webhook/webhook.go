@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/muster-im/muster/internal/account"
-	"github.com/muster-im/muster/internal/app"
 )
 
 const (
@@ -28,12 +27,12 @@ type Sender struct {
 
 	ctx       context.Context //nolint:containedctx // of all requests; abort ends it, at the end of Stop
 	abort     context.CancelFunc
-	stopping  chan struct{} // closed when Stop begins
-	workers   sync.WaitGroup
+	stopping  chan struct{}  // closed when Stop begins
+	workers   sync.WaitGroup // and who waits in Before
 	abandoned atomic.Int64
 
 	// mu guards what follows. A worker is started under its read lock, so that none is
-	// once Stop has set stopped.
+	// once Stop has set stopped; nor is Before entered.
 	mu      sync.RWMutex
 	stopped bool
 	queues  map[account.SDKAppID]*queue // grows by one for each App that ever had an event
@@ -79,45 +78,6 @@ func newTransport(o Options) *http.Transport {
 	}
 }
 
-// StateChanged sends a State.StateChange to the backend of c's App, if the App has a URL.
-// It returns without waiting for anything. If the App's queue is full, or Stop has begun,
-// the event is dropped and counted.
-//
-// The events of one account arrive in the order in which StateChanged was called, and
-// hence only if the caller does not call it for one account concurrently. c.Kicked must
-// not be changed afterwards.
-func (s *Sender) StateChanged(c StateChange) {
-	if _, ok := s.receiver(c.SDKAppID); !ok {
-		return
-	}
-	if c.At.IsZero() {
-		c.At = s.options.Now()
-	}
-	q := s.queue(c.SDKAppID)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.stopped {
-		s.metrics.settle(dropped, 1)
-		return
-	}
-	s.metrics.queued.Inc()
-	sh, began, ok := q.push(c)
-	if !ok {
-		s.metrics.queued.Dec()
-		s.metrics.settle(dropped, 1)
-		return
-	}
-	if began {
-		s.workers.Go(func() { s.work(q, sh) })
-	}
-}
-
-// receiver returns the App if it has a URL now.
-func (s *Sender) receiver(id account.SDKAppID) (*app.App, bool) {
-	a, ok := s.options.Apps(id)
-	return a, ok && a.Webhook.URL != ""
-}
-
 // queue returns the queue of an App.
 func (s *Sender) queue(id account.SDKAppID) *queue {
 	s.mu.RLock()
@@ -129,15 +89,16 @@ func (s *Sender) queue(id account.SDKAppID) *queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q = s.queues[id]; q == nil {
-		q = newQueue(id, s.options, s.metrics.down)
+		q = newQueue(id, s.options, s.metrics)
 		s.queues[id] = q
 	}
 	return q
 }
 
-// Stop takes no more events and sends what is queued, each event once, until all is
-// settled or ctx ends; then it abandons and counts the rest. It does not wait for a
-// receiver that is down: what that should have got is abandoned at once.
+// Stop takes no more events and sends what is queued, each event once, and waits for the
+// answers that Before waits for, until all is settled or ctx ends; then it abandons and
+// counts the rest. It does not wait for a receiver that is down: what that should have got
+// is abandoned at once.
 //
 // When Stop has returned, the Sender has no goroutine any more. The error, if there is
 // one, says how many events were abandoned. Stop may be called again, and then waits for
