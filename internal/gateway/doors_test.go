@@ -211,7 +211,7 @@ func TestFallbacks(t *testing.T) {
 			w.must(err)
 			defer response.Body.Close()
 			lines := bufio.NewScanner(response.Body)
-			next := func() (m message) {
+			next := func() (m frame) {
 				t.Helper()
 				for lines.Scan() {
 					if text, ok := tt.line(lines.Text()); ok && text != "" {
@@ -239,7 +239,7 @@ func TestFallbacks(t *testing.T) {
 	}
 }
 
-type message struct {
+type frame struct {
 	ID      int `json:"id"`
 	Error   any `json:"error"`
 	Connect struct {
@@ -255,7 +255,7 @@ type message struct {
 }
 
 // emulate sends a command beside a connection that only receives.
-func (w *world) emulate(base string, hello message, command string) {
+func (w *world) emulate(base string, hello frame, command string) {
 	w.t.Helper()
 	body, err := json.Marshal(map[string]string{"session": hello.Connect.Session, "node": hello.Connect.Node, "data": command})
 	w.must(err)

@@ -58,6 +58,8 @@ type Options struct {
 	Authenticator Authenticator
 	Accounts      Accounts
 	Presence      Presence
+	Messages      Messages
+	Apps          func(account.SDKAppID) (*app.App, bool)
 	Logger        *slog.Logger
 	Now           func() time.Time
 	Metrics       *prometheus.Registry
@@ -85,6 +87,8 @@ func (o *Options) validate() error {
 		{"Authenticator", o.Authenticator != nil},
 		{"Accounts", o.Accounts != nil},
 		{"Presence", o.Presence != nil},
+		{"Messages", o.Messages != nil},
+		{"Apps", o.Apps != nil},
 		{"Logger", o.Logger != nil},
 		{"Now", o.Now != nil},
 		{"Metrics", o.Metrics != nil},

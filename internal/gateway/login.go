@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/centrifugal/centrifuge"
 
+	"github.com/muster-im/muster/internal/account"
 	"github.com/muster-im/muster/internal/auth"
 	"github.com/muster-im/muster/internal/errcode"
 	"github.com/muster-im/muster/internal/presence"
@@ -32,9 +34,10 @@ func (g *Gateway) connecting(ctx context.Context, e centrifuge.ConnectEvent) (ce
 		return centrifuge.ConnectReply{}, d
 	}
 	return centrifuge.ConnectReply{
-		Context:     context.WithValue(ctx, sessionKey{}, s),
-		Credentials: &centrifuge.Credentials{UserID: fmt.Sprintf("%d:%s", s.SDKAppID, s.UserID), ExpireAt: s.expireAt},
-		Data:        connectReply(s.InstanceID),
+		Context:       context.WithValue(ctx, sessionKey{}, s),
+		Credentials:   &centrifuge.Credentials{UserID: centrifugeUser(s.SDKAppID, s.UserID), ExpireAt: s.expireAt},
+		Subscriptions: s.subscriptions(),
+		Data:          connectReply(s.InstanceID),
 	}, nil
 }
 
@@ -50,6 +53,11 @@ func (g *Gateway) expireAt(caller *auth.Caller) int64 {
 		return 0
 	}
 	return time.Now().Unix() + max(left, 1)
+}
+
+// centrifugeUser is an account's name in centrifuge, and that of the channel of its messages.
+func centrifugeUser(app account.SDKAppID, id account.UserID) string {
+	return strconv.FormatUint(uint64(app), 10) + ":" + string(id)
 }
 
 func connectReply(instance string) []byte {

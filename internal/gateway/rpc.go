@@ -7,6 +7,7 @@ import (
 	"github.com/centrifugal/centrifuge"
 
 	"github.com/muster-im/muster/internal/account"
+	"github.com/muster-im/muster/internal/app"
 	"github.com/muster-im/muster/internal/errcode"
 	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/wire"
@@ -19,25 +20,37 @@ const (
 )
 
 func (s *session) rpc(e centrifuge.RPCEvent, answer centrifuge.RPCCallback) {
-	left, err := s.call(e)
-	answer(centrifuge.RPCReply{Data: []byte("{}")}, rpcError(err))
+	data, left, err := s.call(e)
+	answer(centrifuge.RPCReply{Data: data}, rpcError(err))
 	if left {
 		s.End(presence.LoggedOut)
 	}
 }
 
+// done is the answer that says nothing more.
+var done = []byte("{}")
+
 // call carries out a method, and reports whether the device has left by it.
-func (s *session) call(e centrifuge.RPCEvent) (left bool, err error) {
+func (s *session) call(e centrifuge.RPCEvent) (data []byte, left bool, err error) {
 	defer s.g.caught(&err)
 	switch e.Method {
 	case rpcLogout:
-		return s.logout()
+		left, err = s.logout()
+		return done, left, err
 	case rpcSetStatus:
-		return false, s.setStatus(e.Data)
-	default:
-		return false, centrifuge.ErrorMethodNotFound
+		return done, false, s.setStatus(e.Data)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	data, ok, err := s.chat(ctx, e.Method, e.Data)
+	if !ok {
+		return nil, false, centrifuge.ErrorMethodNotFound
+	}
+	return data, false, err
 }
+
+// callTimeout bounds a call: the store's time, and that of the App's backend.
+const callTimeout = account.StoreTimeout + app.WebhookTimeout
 
 // logout ends the session for good, and has it on disk that the device is not to be reached
 // by push before it is told so.

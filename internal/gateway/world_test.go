@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -18,14 +19,20 @@ import (
 	"github.com/muster-im/muster/internal/app"
 	"github.com/muster-im/muster/internal/auth"
 	"github.com/muster-im/muster/internal/device"
+	"github.com/muster-im/muster/internal/errcode"
 	"github.com/muster-im/muster/internal/gateway"
 	"github.com/muster-im/muster/internal/limit"
+	"github.com/muster-im/muster/internal/message"
 	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/store/memstore"
 	"github.com/muster-im/muster/usersig"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for goroutines that are left. Those of centrifuge that give up a channel
+// which has no subscriber any more take a second for it, also after the node has been stopped.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/centrifugal/centrifuge.(*Node).unsubscribeFromBrokerWhenEmpty.func1"))
+}
 
 const (
 	thisApp, trialApp account.SDKAppID = 1400000001, 1400000002
@@ -70,10 +77,31 @@ type world struct {
 	store    *memstore.Store
 	accounts *account.Service
 	sessions *presence.Table
+	messages *message.Service
 	metrics  *prometheus.Registry
 	log      *lockedBuffer
 	url      string // ws://…
 }
+
+// devices is the gateway of a world, which is made after what delivers to it.
+type devices struct{ w *world }
+
+func (d devices) Deliver(app account.SDKAppID, c *message.Copy) { d.w.Deliver(app, c) }
+
+func (d devices) DeliverRead(app account.SDKAppID, reader, peer account.UserID, upTo int64) {
+	d.w.DeliverRead(app, reader, peer, upTo)
+}
+
+// noHooks is a backend that wants to know nothing.
+type noHooks struct{}
+
+func (noHooks) Wants(*app.App) (before, after bool) { return false, false }
+
+func (noHooks) Before(context.Context, *app.App, message.Outgoing) message.Verdict {
+	return message.Verdict{}
+}
+
+func (noHooks) After(*app.App, message.Outgoing, int, *errcode.Error) {}
 
 type lockedBuffer struct {
 	mu  sync.Mutex
@@ -135,8 +163,12 @@ func newWorldOn(t testing.TB, wrap func(*memstore.Store) account.Store, change f
 		Lockout: limit.NewLockout(20, w.clock.Now()), Now: w.clock.Now,
 	})
 	w.must(err)
+	w.messages, err = message.New(message.Options{
+		Store: w.store, Accounts: w.accounts, Hooks: noHooks{}, Deliverer: devices{w}, Now: w.clock.Now, Random: rand.Uint32,
+	})
+	w.must(err)
 	o := gateway.Options{
-		Authenticator: authenticator, Accounts: w.accounts, Presence: w.sessions,
+		Authenticator: authenticator, Accounts: w.accounts, Presence: w.sessions, Messages: w.messages, Apps: w.registry.Find,
 		Logger: logger, Now: w.clock.Now, Metrics: w.metrics,
 		PingInterval: 25 * time.Second, PongTimeout: 8 * time.Second,
 		MaxMessage: 4096, MaxQueue: 1 << 16,

@@ -114,6 +114,12 @@ func TestSyntax(t *testing.T) {
 		"status":         func(b []byte) error { _, err := wire.DecodeStatusQuery(b); return err },
 		"portrait set":   func(b []byte) error { _, err := wire.DecodePortraitSet(b); return err },
 		"portrait get":   func(b []byte) error { _, err := wire.DecodePortraitGet(b); return err },
+		"send":           func(b []byte) error { _, err := wire.DecodeSend(b); return err },
+		"send many":      func(b []byte) error { _, _, err := wire.DecodeSendMany(b); return err },
+		"import message": func(b []byte) error { _, err := wire.DecodeImport(b); return err },
+		"history":        func(b []byte) error { _, err := wire.DecodeHistory(b); return err },
+		"withdraw":       func(b []byte) error { _, err := wire.DecodeWithdraw(b); return err },
+		"chat":           func(b []byte) error { _, err := wire.DecodeChatCall(b); return err },
 		"bulk export":    func(b []byte) error { _, err := wire.DecodeExport(b); return err },
 	}
 	bodies := map[string]string{

@@ -60,6 +60,11 @@ func FuzzDecode(f *testing.F) {
 		`{"UserIDs":["a","b","a",""]}`,
 		`{"To_Account":["id1"],"TagList":["Tag_Profile_IM_Nick"]}`,
 		`{"From_Account":"id","ProfileItem":[{"Tag":"Tag_Profile_IM_Nick","Value":"MyNickName"},{"Tag":"x","Value":[1,{}]}]}`,
+		`{"SyncOtherMachine":2,"To_Account":"lumotuwe1","MsgLifeTime":60,"MsgSeq":93847636,"MsgRandom":1287657,"ForbidCallbackControl":["ForbidBeforeSendMsgCallback"],"SendMsgControl":["NoUnread"],"MsgBody":[{"MsgType":"TIMTextElem","MsgContent":{"Text":"hi, beauty"}}],"CloudCustomData":"c","OfflinePushInfo":{"PushFlag":0,"Desc":"d","ApnsInfo":{"BadgeMode":1}}}`,
+		`{"From_Account":"a","To_Account":["b","c"],"MsgRandom":4294967295,"MsgBody":[]}`,
+		`{"SyncFromOldSystem":5,"From_Account":"a","To_Account":"b","MsgRandom":1,"MsgTimeStamp":1556178721,"MsgBody":[{}]}`,
+		`{"Operator_Account":"a","Peer_Account":"b","MaxCnt":100,"MinTime":1584669600,"MaxTime":1584673200,"LastMsgKey":"549396494_2578554_1584669680"}`,
+		`{"From_Account":"a","To_Account":"b","MsgKey":"31906_833502_1572869830"}`,
 		"{\"Accounts\":[\"\xff\",\"a b\"]}", `{"Accounts":["a",]}`, `[[[[`, ``,
 	} {
 		f.Add([]byte(seed))
@@ -88,6 +93,7 @@ func FuzzDecode(f *testing.F) {
 		fixedPoint(t, body, wire.DecodePortraitGet, func(q wire.PortraitGet) any {
 			return object{"To_Account": q.UserIDs, "TagList": q.Tags}
 		})
+		fuzzMessages(t, body)
 		if set, err := wire.DecodePortraitSet(body); err == nil {
 			for _, item := range set.Items {
 				if item.Value == "" {

@@ -30,6 +30,8 @@ func AppendReply(dst []byte, e Envelope, r Reply) []byte {
 	status := "OK"
 	if e.Code != errcode.OK {
 		status = "FAIL"
+	} else if p, ok := r.(interface{ partly() bool }); ok && p.partly() {
+		status = "SomeError"
 	}
 	dst = append(dst, `{"ActionStatus":"`...)
 	dst = append(dst, status...)
