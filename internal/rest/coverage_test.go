@@ -13,6 +13,7 @@ import (
 
 // unreachable are the codes of the table that no command here can answer, and why.
 var unreachable = map[errcode.Code]string{
+	errcode.OpenIMRecallLate:   "every caller of the REST API is an admin, who may recall at any time",
 	errcode.ProfileReadOnlyTag: "every caller of the REST API is an admin, who may write every tag",
 }
 
@@ -54,6 +55,35 @@ var own = map[string][]errcode.Code{
 	"openim/query_online_status": {
 		0, errcode.OpenIMBadJSON, errcode.OpenIMBadFormat, errcode.OpenIMNotAdmin, errcode.OpenIMTooMany,
 		errcode.NoAccount, errcode.StoreTimeout, errcode.Busy, errcode.OpenIMInternal,
+	},
+	"openim/sendmsg": {
+		0, errcode.OpenIMForbidden, errcode.OpenIMHook, errcode.OpenIMBadJSON, errcode.OpenIMBadBody, errcode.OpenIMBadFormat,
+		errcode.OpenIMBadSeq, errcode.OpenIMBadRandom, errcode.OpenIMBadTime, errcode.OpenIMBodyNotArray, errcode.OpenIMNoSender,
+		errcode.OpenIMNotAdmin, errcode.OpenIMBadElement, errcode.OpenIMNoRecipient, errcode.OpenIMBadSync, errcode.OpenIMBadPush,
+		errcode.OpenIMBadLife, errcode.OpenIMTooLong, errcode.HookCodeMin,
+		errcode.StoreTimeout, errcode.Busy, errcode.OpenIMInternal,
+	},
+	"openim/batchsendmsg": {
+		0, errcode.NoAccount, errcode.OpenIMBadJSON, errcode.OpenIMBadBody, errcode.OpenIMBadFormat,
+		errcode.OpenIMBadSeq, errcode.OpenIMBadRandom, errcode.OpenIMBadTime, errcode.OpenIMBodyNotArray, errcode.OpenIMNoSender,
+		errcode.OpenIMNotAdmin, errcode.OpenIMBadElement, errcode.OpenIMTooMany, errcode.OpenIMNoRecipient, errcode.OpenIMBatchNotArray,
+		errcode.OpenIMBatchEmpty, errcode.OpenIMBadSync, errcode.OpenIMBadPush, errcode.OpenIMBadLife, errcode.OpenIMBatchTooLong,
+		errcode.OpenIMBatchRate, errcode.StoreTimeout, errcode.Busy, errcode.OpenIMInternal,
+	},
+	"openim/importmsg": {
+		0, errcode.OpenIMBadJSON, errcode.OpenIMBadBody, errcode.OpenIMBadFormat, errcode.OpenIMBadSeq, errcode.OpenIMBadRandom,
+		errcode.OpenIMBadTime, errcode.OpenIMBodyNotArray, errcode.OpenIMNoSender, errcode.OpenIMNotAdmin, errcode.OpenIMBadElement,
+		errcode.OpenIMNoRecipient, errcode.OpenIMBadOrigin, errcode.OpenIMTooLong,
+		errcode.StoreTimeout, errcode.Busy, errcode.OpenIMInternal,
+	},
+	"openim/admin_getroammsg": {
+		0, errcode.OpenIMBadJSON, errcode.OpenIMBadFormat, errcode.OpenIMNoSender, errcode.OpenIMNotAdmin, errcode.OpenIMNoAccount,
+		errcode.OpenIMBadKey, errcode.StoreTimeout, errcode.Busy, errcode.OpenIMInternal,
+	},
+	"openim/admin_msgwithdraw": {
+		0, errcode.OpenIMNoMessage, errcode.OpenIMRecalled, errcode.OpenIMBadJSON, errcode.OpenIMBadFormat, errcode.OpenIMNoSender,
+		errcode.OpenIMNotAdmin, errcode.OpenIMNoRecipient, errcode.OpenIMBadKey,
+		errcode.StoreTimeout, errcode.Busy, errcode.OpenIMInternal,
 	},
 	"profile/portrait_set": {
 		0, errcode.ProfileBadParam, errcode.ProfileNoAccount, errcode.ProfileNotAdmin, errcode.ProfileInternal,

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/muster-im/muster/internal/app"
+	"github.com/muster-im/muster/internal/errcode"
 	"github.com/muster-im/muster/internal/limit"
 )
 
@@ -106,6 +107,14 @@ func runSetup(t *testing.T, w *world, words []string) {
 		w.importAccounts(t, args...)
 	case "online": // see fakePresence.set
 		w.presence.set(t, args[0], args[1], args[2:]...)
+	case "messages": // what every call of w.messages is refused with from now on: CODE [INFO…], or "work"
+		w.messages.err = nil
+		if code, err := strconv.Atoi(args[0]); err == nil {
+			w.messages.err = errcode.New(errcode.Code(code))
+			if len(args) > 1 {
+				w.messages.err = errcode.Newf(errcode.Code(code), "%s", strings.Join(args[1:], " "))
+			}
+		}
 	case "store": // how the store fails from now on; "works" is not at all
 		w.store.mode = strings.TrimPrefix(args[0], "works")
 	case "gate": // "full" takes the only place, "free" gives it back

@@ -83,6 +83,7 @@ type Gate interface {
 type Options struct {
 	Accounts      Accounts
 	Presence      Presence
+	Messages      Messages
 	Authenticator Authenticator
 	Limiter       Limiter
 	Gate          Gate
@@ -93,6 +94,9 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// MaxBody is how many bytes a body may have; 0 means DefaultMaxBody.
 	MaxBody int64
+	// Recipients is how many accounts an App may send to with batchsendmsg within a minute; 0
+	// means DefaultRecipients.
+	Recipients int
 	// Streams bounds the bulk streams under way, each of which needs some 50 MB; nil means
 	// no limit.
 	Streams Gate
@@ -111,6 +115,7 @@ func (o *Options) validate() error {
 	}{
 		{"Accounts", o.Accounts != nil},
 		{"Presence", o.Presence != nil},
+		{"Messages", o.Messages != nil},
 		{"Authenticator", o.Authenticator != nil},
 		{"Limiter", o.Limiter != nil},
 		{"Gate", o.Gate != nil},
@@ -123,6 +128,9 @@ func (o *Options) validate() error {
 	}
 	if o.MaxBody < 0 {
 		missing = append(missing, errors.New("rest: options: MaxBody is negative"))
+	}
+	if o.Recipients < 0 {
+		missing = append(missing, errors.New("rest: options: Recipients is negative"))
 	}
 	if o.StreamStall < 0 {
 		missing = append(missing, errors.New("rest: options: StreamStall is negative"))
@@ -137,6 +145,8 @@ type Handler struct {
 	routes  map[string]*route // by path
 	unknown *route            // stands in for a path that has none
 
+	recipients *recipients
+
 	stopping chan struct{} // closed when streams should end
 }
 
@@ -149,6 +159,9 @@ func New(o Options) (*Handler, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
 	}
+	if o.Recipients == 0 {
+		o.Recipients = DefaultRecipients
+	}
 	if o.StreamStall == 0 {
 		o.StreamStall = DefaultStreamStall
 	}
@@ -159,7 +172,10 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rest: register metrics: %w", err)
 	}
-	h := &Handler{opt: o, metrics: m, routes: make(map[string]*route, len(commands)), stopping: make(chan struct{})}
+	h := &Handler{
+		opt: o, metrics: m, routes: make(map[string]*route, len(commands)),
+		recipients: newRecipients(o.Recipients), stopping: make(chan struct{}),
+	}
 	for _, c := range commands {
 		h.routes["/v4/"+c.name] = newRoute(c, m)
 	}

@@ -26,11 +26,11 @@ import (
 const importPath = "/v4/im_open_login_svc/multiaccount_import?"
 
 func TestNewNamesWhatIsMissing(t *testing.T) {
-	_, err := rest.New(rest.Options{MaxBody: -1, StreamStall: -1})
+	_, err := rest.New(rest.Options{MaxBody: -1, StreamStall: -1, Recipients: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{"Accounts", "Presence", "Authenticator", "Limiter", "Gate", "Logger", "Now", "MaxBody", "StreamStall"} {
+	for _, name := range []string{"Accounts", "Presence", "Messages", "Recipients", "Authenticator", "Limiter", "Gate", "Logger", "Now", "MaxBody", "StreamStall"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
 		}

@@ -17,12 +17,14 @@ import (
 
 // call is one request on its way.
 type call struct {
-	route *route
-	start time.Time
-	id    string // X-Request-Id
-	buf   *buffer
+	route  *route
+	start  time.Time
+	id     string // X-Request-Id
+	buf    *buffer
+	header http.Header // of the answer
 
-	identifier string   // as claimed; for the log
+	identifier string   // as claimed; for the log, and the sender of messages
+	source     string   // the address that the request came from
 	app        *app.App // nil until the caller is authenticated
 	body       []byte   // valid until the command has run
 	accounts   int      // how many accounts the request names
@@ -40,7 +42,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	c := &call{route: h.find(r), start: h.opt.Now(), id: h.opt.NewRequestID(), buf: getBuffer()}
+	c := &call{route: h.find(r), start: h.opt.Now(), id: h.opt.NewRequestID(), buf: getBuffer(), header: w.Header()}
 	defer c.buf.release()
 	var reply wire.Reply
 	var err error
@@ -118,14 +120,14 @@ func (h *Handler) admit(header http.Header, r *http.Request, c *call) error {
 func (h *Handler) authenticate(ctx context.Context, r *http.Request, c *call) (auth.Caller, error) {
 	q := wire.ParseQuery(r.URL.RawQuery)
 	c.identifier = q.Identifier
-	source, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		source = r.RemoteAddr
+	var err error
+	if c.source, _, err = net.SplitHostPort(r.RemoteAddr); err != nil {
+		c.source = r.RemoteAddr
 	}
 	return h.opt.Authenticator.Authenticate(ctx, auth.Credentials{
 		SDKAppID:   q.SDKAppID,
 		Identifier: q.Identifier,
 		UserSig:    q.UserSig,
-		Source:     source,
+		Source:     c.source,
 	})
 }

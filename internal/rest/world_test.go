@@ -38,6 +38,7 @@ type world struct {
 	store    *faultyStore
 	service  *account.Service
 	presence *fakePresence
+	messages *fakeMessages
 	apps     []app.App
 	registry *app.Registry
 	gate     *limit.Gate
@@ -49,7 +50,7 @@ type world struct {
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{clock: &clock{now: epoch}, store: &faultyStore{Store: memstore.New()}, presence: &fakePresence{}, gate: limit.NewGate(1), streams: limit.NewGate(1)}
+	w := &world{clock: &clock{now: epoch}, store: &faultyStore{Store: memstore.New()}, presence: &fakePresence{}, messages: &fakeMessages{}, gate: limit.NewGate(1), streams: limit.NewGate(1)}
 	w.apps = []app.App{{
 		SDKAppID: testApp, Keys: []app.Key{testKey}, Admins: []account.UserID{testAdmin}, Edition: app.Pro,
 	}}
@@ -57,6 +58,7 @@ func newWorld(tb testing.TB) *world {
 	if w.registry, err = app.NewRegistry(w.apps); err != nil {
 		tb.Fatal(err)
 	}
+	w.messages.world = w
 	revocations := auth.NewRevocations()
 	w.service = account.NewService(w.store, w.clock, revocations)
 	authenticator, err := auth.New(auth.Options{
@@ -69,7 +71,7 @@ func newWorld(tb testing.TB) *world {
 	requests := 0
 	w.metrics = prometheus.NewRegistry()
 	w.options = rest.Options{
-		Accounts: w.service, Presence: w.presence, Authenticator: authenticator,
+		Accounts: w.service, Presence: w.presence, Messages: w.messages, Recipients: 1000, Authenticator: authenticator,
 		Limiter: limit.NewRates(epoch), Gate: w.gate, Streams: w.streams,
 		Logger: slog.New(slog.DiscardHandler), Now: w.clock.Now, MaxBody: 64 << 10,
 		NewRequestID: func() string { requests++; return fmt.Sprintf("request-%d", requests) },

@@ -18,6 +18,7 @@ import (
 	"github.com/muster-im/muster/internal/config"
 	"github.com/muster-im/muster/internal/gateway"
 	"github.com/muster-im/muster/internal/limit"
+	"github.com/muster-im/muster/internal/message"
 	"github.com/muster-im/muster/internal/presence"
 	"github.com/muster-im/muster/internal/rest"
 	"github.com/muster-im/muster/internal/store"
@@ -50,6 +51,8 @@ type Server struct {
 	accounts *account.Service
 	webhooks *webhook.Sender
 	sessions *presence.Table
+	messages *message.Service
+	devices  devices
 	gateway  *gateway.Gateway
 	api      *rest.Handler
 	rest     *door

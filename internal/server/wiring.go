@@ -39,12 +39,17 @@ func (s *Server) openRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openMessages(); err != nil {
+		return err
+	}
 	if err := s.openGateway(authenticator); err != nil {
 		return err
 	}
+	s.devices.gateway = s.gateway
 	s.api, err = rest.New(rest.Options{
 		Accounts:      s.accounts,
 		Presence:      s.sessions,
+		Messages:      s.messages,
 		Authenticator: authenticator,
 		Limiter:       limit.NewRates(time.Now()),
 		Gate:          s.gate,
@@ -91,6 +96,8 @@ func (s *Server) openGateway(authenticator *auth.Authenticator) (err error) {
 		Authenticator:  authenticator,
 		Accounts:       s.accounts,
 		Presence:       s.sessions,
+		Messages:       s.messages,
+		Apps:           s.apps.Find,
 		Logger:         s.log.With(slog.String("component", "gateway")),
 		Now:            time.Now,
 		Metrics:        s.registry,
