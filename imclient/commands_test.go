@@ -225,7 +225,7 @@ var otherCommands = []commandCase{
 }
 
 func TestCommands(t *testing.T) {
-	for _, tc := range slices.Concat(accountCommands, otherCommands) {
+	for _, tc := range slices.Concat(accountCommands, messageCommands, otherCommands) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := &fake{reply: tc.reply}
 			got, err := tc.call(t.Context(), newClient(t, f.options()))

@@ -3,7 +3,7 @@ package imclient
 import "fmt"
 
 // Error is the service's refusal of a call. Most codes mean that nothing was done; after
-// 70169 and 70500 that is not known.
+// 70169, 70500 and 91000 that is not known.
 type Error struct {
 	Command string // service/command
 	Code    int    // ErrorCode; act on this

@@ -23,6 +23,9 @@ func exampleService() *httptest.Server {
 		"kick":                `{"ActionStatus":"FAIL","ErrorCode":70107,"ErrorInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist"}`,
 		"query_online_status": `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","QueryResult":[{"To_Account":"ann","Status":"Online","State":"Online","CustomStatus":"busy","Detail":[{"Platform":"Web","Status":"Online","Instid":"5b1f6e0a"}]}],"ErrorList":[{"To_Account":"zoe","ErrorCode":70107}]}`,
 		"multi_kick":          `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","ResultItem":[{"ResultCode":0,"ResultInfo":"","UserID":"ann"},{"ResultCode":70107,"ResultInfo":"Err_TLS_PT_Open_Login_Account_Not_Exist","UserID":"zoe"}]}`,
+		"sendmsg":             `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","MsgTime":1700000000,"MsgKey":"93847636_1287657_1700000000"}`,
+		"batchsendmsg":        `{"ActionStatus":"SomeError","ErrorCode":0,"ErrorInfo":"","MsgKey":"28460_19901224_1700000000","ErrorList":[{"To_Account":"zoe","ErrorCode":70107}]}`,
+		"admin_getroammsg":    `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","Complete":1,"MsgCnt":1,"LastMsgTime":1700000000,"LastMsgKey":"1_2_1700000000","MsgList":[{"From_Account":"ann","To_Account":"bob","MsgSeq":1,"MsgRandom":2,"MsgTimeStamp":1700000000,"MsgFlagBits":0,"IsPeerRead":0,"MsgKey":"1_2_1700000000","MsgBody":[{"MsgType":"TIMTextElem","MsgContent":{"Text":"hi, beauty"}}],"CloudCustomData":""}]}`,
 		"portrait_get":        `{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":"","UserProfileItem":[{"To_Account":"ann","ProfileItem":[{"Tag":"Tag_Profile_IM_Nick","Value":"Ann"}],"ResultCode":0,"ResultInfo":""}]}`,
 	}
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -236,6 +239,66 @@ func ExampleClient_KickMany() {
 	// Output:
 	// ann 0
 	// zoe 70107
+}
+
+func ExampleClient_SendMessage() {
+	service := exampleService()
+	defer service.Close()
+	c := exampleClient(service.URL)
+
+	sent, err := c.SendMessage(context.Background(), "bob", imclient.Message{
+		From: "ann", // the admin without it
+		Body: []imclient.Element{imclient.Text("hi, beauty")},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(sent.Key, "at", sent.Time)
+	// Output: 93847636_1287657_1700000000 at 1700000000
+}
+
+func ExampleClient_SendMessages() {
+	service := exampleService()
+	defer service.Close()
+	c := exampleClient(service.URL)
+
+	sent, err := c.SendMessages(context.Background(), []string{"bob", "zoe"}, imclient.Message{
+		Body: []imclient.Element{imclient.Text("The office is closed on Friday.")},
+	})
+	for _, e := range sent.Errors {
+		fmt.Println(e.UserID, "got nothing:", e.Code)
+	}
+	fmt.Println(sent.Key, err)
+	// Output:
+	// zoe got nothing: 70107
+	// 28460_19901224_1700000000 <nil>
+}
+
+func ExampleClient_RoamMessages() {
+	service := exampleService()
+	defer service.Close()
+	c := exampleClient(service.URL)
+
+	r := imclient.HistoryRequest{Operator: "ann", Peer: "bob", Max: 100, MaxTime: 1700000100}
+	for {
+		page, err := c.RoamMessages(context.Background(), r)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, m := range page.Messages {
+			for _, e := range m.Body {
+				text, _ := e.Text()
+				fmt.Printf("%s: %s\n", m.From, text)
+			}
+		}
+		if page.Complete {
+			return
+		}
+		r.MaxTime, r.LastKey = page.LastTime, page.LastKey
+	}
+	// Output: ann: hi, beauty
 }
 
 func ExampleClient_PortraitGet() {

@@ -18,7 +18,8 @@
 // repeated, with pauses that grow; see [Options.Attempts] for when and how often, and
 // [Options.Rate] for how to stay below a service's limit. A repetition may find that the
 // attempt before it was done after all: then an import says Existed instead of Created,
-// and AccountDelete 70107.
+// AccountDelete 70107, and WithdrawMessage 20023. A message is not sent twice, unless it is
+// only for who is online; its MsgKey is then the same.
 //
 // The error of a call is that of its last attempt, and of one of three kinds:
 //
@@ -91,17 +92,18 @@ type Options struct {
 	//
 	//   - after a time-out or a broken connection;
 	//   - after the HTTP status 429, 502, 503 or 504;
-	//   - after 60007, 60008, 70169, 70202 and 70500.
+	//   - after 60007, 60008, 70169, 70202, 70500, 90057 and 91000.
 	//
 	// A repetition waits 100 to 200 ms, the next one twice that and so on up to 10 s, and
 	// at least as long as the service asks for with Retry-After. If that is more than a
 	// minute, or longer than ctx lasts, the call fails at once. A call that is refused with
 	// 70001 or 70052 is repeated once, at once, with a new UserSig.
 	//
-	// All commands that have a method are safe to repeat. Of those that [Client.Call]
-	// alone can make that is not known: such a call is repeated only if the service cannot
-	// have done anything, which is after a connection that could not be made, the HTTP
-	// status 429, 60007, 70202, 70001 and 70052.
+	// All commands that have a method are safe to repeat; with [Client.Call] those that send or
+	// import messages are if MsgSeq is given. Of those that Call alone can make that is not
+	// known: such a call is repeated only if the service cannot have done anything, which is
+	// after a connection that could not be made, the HTTP status 429, 60007, 70202, 90057,
+	// 70001 and 70052.
 	Attempts int
 
 	// Now is the clock that UserSigs are made with, time.Now if nil.

@@ -68,6 +68,7 @@ func withoutTimeout(client *http.Client) *http.Client {
 // exchange is one request and what came of it.
 type exchange struct {
 	command string
+	body    []byte
 	sig     signature
 	header  http.Header // of the answer; nil if none came
 	reply   []byte      // the body of an answer with status 200
@@ -76,7 +77,7 @@ type exchange struct {
 
 // post makes one request.
 func (c *Client) post(ctx context.Context, command string, body []byte) (exchange, error) {
-	x := exchange{command: command}
+	x := exchange{command: command, body: body}
 	var err error
 	if x.sig, err = c.creds.get(); err != nil {
 		return x, fmt.Errorf("imclient: %s: %w", command, err)

@@ -1,6 +1,7 @@
 package imclient
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,6 +20,8 @@ const (
 	codeStoreTimeout = 70169
 	codeBusy         = 70202
 	codeInternal     = 70500
+	codeBatchRate    = 90057
+	codeMessages     = 91000
 )
 
 // The pauses before repetitions.
@@ -73,7 +76,7 @@ func (c *Client) rest(ctx context.Context, pause time.Duration) error {
 // before: as long as the service asks for and then some more, lest all who were told the
 // same come at once. The first attempt is 1.
 func (c *Client) again(x exchange, err error, attempt int) (pause time.Duration, again bool) {
-	if f := fateOf(x, err); f == settled || (f == unknown && !repeatable(x.command)) {
+	if f := fateOf(x, err); f == settled || (f == unknown && !repeatable(x)) {
 		return 0, false
 	}
 	asked := c.retryAfter(x.header)
@@ -117,11 +120,15 @@ const (
 	unknown             // the service may have done it, or may still do it
 )
 
-// repeatable reports whether it makes no difference if a command is done twice.
-func repeatable(command string) bool {
-	switch command {
+// repeatable reports whether it makes no difference if a command is done twice. A message is
+// known again by its MsgSeq, for which the service would choose another one each time.
+func repeatable(x exchange) bool {
+	switch x.command {
+	case cmdSendMessage, cmdSendMessages, cmdImportMessage:
+		return bytes.Contains(x.body, []byte(`"MsgSeq"`))
 	case cmdAccountImport, cmdMultiAccountImport, cmdAccountDelete, cmdAccountCheck, cmdKick, cmdMultiKick,
-		cmdQueryOnlineStatus, cmdQueryState, cmdPortraitSet, cmdPortraitGet:
+		cmdQueryOnlineStatus, cmdQueryState, cmdPortraitSet, cmdPortraitGet,
+		cmdRoamMessages, cmdWithdrawMessage:
 		return true
 	}
 	return false
@@ -133,9 +140,9 @@ func fateOf(x exchange, err error) fate {
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Code {
-		case codeCommandRate, codeBusy:
+		case codeCommandRate, codeBusy, codeBatchRate:
 			return undone
-		case codeTimeout, codeStoreTimeout, codeInternal:
+		case codeTimeout, codeStoreTimeout, codeInternal, codeMessages:
 			return unknown
 		}
 	}

@@ -36,11 +36,17 @@ type script struct {
 	answers []answer
 	at      []time.Time
 	sigs    []string
+	bodies  []string
 }
 
 func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	a := s.answers[min(len(s.at), len(s.answers)-1)]
 	s.at = append(s.at, time.Now())
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	s.bodies = append(s.bodies, string(body))
 	s.sigs = append(s.sigs, r.URL.Query().Get("usersig"))
 	if a.after > 0 {
 		select {
@@ -99,6 +105,8 @@ var failures = []struct {
 	{"70169 store time-out", refusal(70169), true, false},
 	{"70202 busy", refusal(70202), true, true},
 	{"70500 internal", refusal(70500), true, false},
+	{"90057 too many recipients", refusal(90057), true, true},
+	{"91000 internal", refusal(91000), true, false},
 	{"429", answer{status: 429}, true, true},
 	{"502", answer{status: 502}, true, false},
 	{"503", answer{status: 503}, true, false},
@@ -181,7 +189,7 @@ func checkRepeated(t *testing.T, failure answer, repeated bool, call func(*imcli
 // TestEveryCommandIsRepeated holds that the methods of all commands repeat, and that
 // their last answer is the one that counts.
 func TestEveryCommandIsRepeated(t *testing.T) {
-	for _, tc := range slices.Concat(accountCommands, otherCommands) {
+	for _, tc := range slices.Concat(accountCommands, messageCommands, otherCommands) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{answers: []answer{refusal(70500), {reply: tc.reply}}}

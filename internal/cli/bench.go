@@ -21,8 +21,9 @@ type benchCmd struct {
 	Suite   benchSuiteCmd   `cmd:"" help:"Measure servers that it starts itself against what this machine could do at best."`
 	Bulk    benchBulkCmd    `cmd:"" help:"Measure import and export of a large file, with servers that it starts itself."`
 	Login   benchLoginCmd   `cmd:"" help:"Measure logins, sessions, kicks and status queries, with servers that it starts itself."`
+	Message benchMessageCmd `cmd:"" help:"Measure sending and delivery of messages, with servers that it starts itself."`
 	Ceiling benchCeilingCmd `cmd:"" hidden:"" help:"Serve what bench suite compares with."`
-	Bare    benchBareCmd    `cmd:"" hidden:"" help:"Serve what bench login compares with."`
+	Bare    benchBareCmd    `cmd:"" hidden:"" help:"Serve what bench login and bench message compare with."`
 	Scan    benchScanCmd    `cmd:"" hidden:"" help:"Read a store by Pebble alone."`
 	Compact benchCompactCmd `cmd:"" hidden:"" help:"Bring a store into its smallest form."`
 }
@@ -186,11 +187,43 @@ func (c *benchLoginCmd) Run(ctx context.Context, streams Streams) error {
 	return errors.Join(printResult(streams.Out, c.JSON, report), err)
 }
 
-// benchBareCmd is muster bench bare, which bench login runs.
-type benchBareCmd struct{}
+// benchMessageCmd is muster bench message.
+type benchMessageCmd struct {
+	Rounds   int    `name:"rounds" default:"1" placeholder:"N" help:"How often each thing is measured."`
+	Sessions int    `name:"sessions" default:"5000" placeholder:"N" help:"Devices that are connected while delivery is measured; fewer if a process may not have so many files open."`
+	Messages int    `name:"messages" default:"200000" placeholder:"N" help:"Messages of each step; those of delivery take 10 s at the most."`
+	Dir      string `name:"dir" default:"." placeholder:"DIR" help:"Where the stores are made and removed, on the disk to measure."`
+	JSON     bool   `name:"json" help:"Print JSON."`
+}
+
+// Run measures with this very program.
+func (c *benchMessageCmd) Run(ctx context.Context, streams Streams) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	if c.Rounds < 1 || c.Sessions < 1 || c.Messages < 1 || c.Messages > bench.MaxMessages {
+		return &usage{fmt.Errorf("there must be at least 1 of everything, and at most %d messages", bench.MaxMessages), ""}
+	}
+	report, err := bench.Messages(ctx, bench.MessageOptions{
+		Exe: exe, Rounds: c.Rounds, Sessions: c.Sessions, Messages: c.Messages, Dir: c.Dir, Log: streams.Err,
+	})
+	if len(report.Rounds) == 0 {
+		return err
+	}
+	return errors.Join(printResult(streams.Out, c.JSON, report), err)
+}
+
+// benchBareCmd is muster bench bare, which bench login and bench message run.
+type benchBareCmd struct {
+	Publish bool `name:"publish" help:"Take publications as well."`
+}
 
 // Run serves until ctx ends.
-func (*benchBareCmd) Run(ctx context.Context, streams Streams) error {
+func (c *benchBareCmd) Run(ctx context.Context, streams Streams) error {
+	if c.Publish {
+		return bench.ServeBarePublisher(ctx, streams.Out)
+	}
 	return bench.ServeBare(ctx, streams.Out)
 }
 

@@ -52,6 +52,7 @@ type commands struct {
 	Delete  deleteCmd  `cmd:"" help:"Delete accounts."`
 	Kick    kickCmd    `cmd:"" help:"End the sessions and the UserSigs of accounts."`
 	Status  statusCmd  `cmd:"" help:"Ask for the online status of accounts."`
+	Send    sendCmd    `cmd:"" help:"Send a message to accounts."`
 	Usersig usersigCmd `cmd:"" help:"Sign, verify or explain a UserSig."`
 	Fsck    fsckCmd    `cmd:"" help:"Check a store that no server has open."`
 	Bench   benchCmd   `cmd:"" help:"Measure a running server, or this machine."`
