@@ -47,7 +47,7 @@ golden: ## Rewrite the golden wire files and the generated docs from what the co
 	$(GO) test ./internal/rest ./internal/config ./internal/errcode -update
 
 ##@ Measure
-.PHONY: bench bench-bulk bench-login microbench
+.PHONY: bench bench-bulk bench-login bench-message microbench
 bench: build ## Measure the service against its ceiling, ROUNDS rounds (default 3) in one go
 	bin/muster bench suite --rounds $(ROUNDS) $(ARGS)
 
@@ -56,6 +56,9 @@ bench-bulk: build ## Measure import and export of a large file, ROUNDS rounds (d
 
 bench-login: build ## Measure logins, sessions, kicks and status queries, ROUNDS rounds (default 3) in one go
 	bin/muster bench login --rounds $(ROUNDS) $(ARGS)
+
+bench-message: build ## Measure sending and delivery of messages, ROUNDS rounds (default 3) in one go
+	bin/muster bench message --rounds $(ROUNDS) $(ARGS)
 
 microbench: ## Run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
