@@ -17,6 +17,9 @@ const backend = new Backend(settings);
 
 const files = {
   '/': ['index.html', 'text/html; charset=utf-8'],
+  '/chat.html': ['chat.html', 'text/html; charset=utf-8'],
+  '/chat.js': ['chat.js', 'text/javascript; charset=utf-8'],
+  '/chat.mjs': ['../node/chat.mjs', 'text/javascript; charset=utf-8'],
   '/app.js': ['app.js', 'text/javascript; charset=utf-8'],
   '/style.css': ['style.css', 'text/css; charset=utf-8'],
   '/centrifuge.js': ['../node/node_modules/centrifuge/dist/centrifuge.js', 'text/javascript; charset=utf-8'],
@@ -27,6 +30,10 @@ const calls = {
     URL: settings.url, SDKAppID: settings.sdkAppID, UserID, UserSig: backend.userSig(UserID),
   }),
   '/api/status': ({ UserIDs }) => backend.status(UserIDs),
+  '/api/import': async ({ UserID }) => {
+    await backend.importAccount(UserID);
+    return {};
+  },
   '/api/kick': async ({ UserID }) => {
     await backend.kick(UserID);
     return {};

@@ -66,6 +66,21 @@ export class Backend {
     return this.call('im_open_login_svc/kick', { UserID: userID });
   }
 
+  /** sendMessage sends in the name of an account, which need not be logged in; see chat.mjs for body. */
+  sendMessage(from, to, body) {
+    return this.call('openim/sendmsg', {
+      From_Account: from, To_Account: to, MsgSeq: randomInt(2 ** 32), MsgRandom: randomInt(2 ** 32), MsgBody: body,
+    });
+  }
+
+  /** history returns the last messages between two accounts, as userID sees them, oldest first. */
+  async history(userID, peer) {
+    const reply = await this.call('openim/admin_getroammsg', {
+      Operator_Account: userID, Peer_Account: peer, MaxCnt: 100, MinTime: 0, MaxTime: 2 ** 32,
+    });
+    return reply.MsgList;
+  }
+
   /**
    * status returns an item for each of the names, in their order: To_Account, Status
    * (Online, PushOnline or Offline), CustomStatus, and in Detail the devices. An account

@@ -14,7 +14,6 @@ import (
 // online, be kicked, be refused with the old UserSig, come back with a new one, log out.
 func (w *world) testBrowser(t *testing.T) {
 	chromium := need(t, "chromium", "chromium", "chromium", "chromium-browser", "google-chrome")
-	w.servePage(t)
 	b := openBrowser(t, chromium)
 
 	b.do("open", chromedp.Navigate("http://"+w.page), chromedp.WaitNotVisible(css("#end")),

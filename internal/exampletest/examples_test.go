@@ -26,9 +26,22 @@ func TestExamples(t *testing.T) {
 		t.Parallel()
 		w.testWrong(t)
 	})
+	t.Run("node/send", func(t *testing.T) {
+		t.Parallel()
+		w.testSend(t)
+	})
+	t.Run("node/chat", func(t *testing.T) {
+		t.Parallel()
+		w.testGaps(t)
+	})
+	w.servePage(t)
 	t.Run("browser", func(t *testing.T) {
 		t.Parallel()
 		w.testBrowser(t)
+	})
+	t.Run("chat", func(t *testing.T) {
+		t.Parallel()
+		w.testChat(t)
 	})
 }
 

@@ -19,18 +19,28 @@ import (
 // testLogin runs the Node script over a transport and compares what it tells with the
 // transcript in testdata, which README.md must have too.
 func (w *world) testLogin(t *testing.T, transport string) {
-	out, stderr, code := w.node(t, []string{"login.mjs"}, "USERID=node-"+transport, "TRANSPORT="+transport)
+	w.transcript(t, "login.mjs", "login.txt", "USERID=node-"+transport, "TRANSPORT="+transport)
+}
+
+// testSend runs the script about messages, likewise.
+func (w *world) testSend(t *testing.T) {
+	w.transcript(t, "send.mjs", "send.txt", "PAIR=5e4d0001")
+}
+
+func (w *world) transcript(t *testing.T, script, golden string, env ...string) {
+	t.Helper()
+	out, stderr, code := w.node(t, []string{script}, env...)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit code %d\n%s%s", code, out, stderr)
 	}
-	golden, err := os.ReadFile(filepath.Join("testdata", "login.txt"))
+	want, err := os.ReadFile(filepath.Join("testdata", golden))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(string(golden), normal(out)); d != "" {
+	if d := cmp.Diff(string(want), normal(out)); d != "" {
 		t.Errorf("transcript (-want +got):\n%s", d)
 	}
-	if !strings.Contains(normal(readExample(t, "node/README.md")), string(golden)) {
+	if !strings.Contains(normal(readExample(t, "node/README.md")), string(want)) {
 		t.Errorf("examples/node/README.md has another transcript than %s", out)
 	}
 }
@@ -43,6 +53,7 @@ func normal(transcript string) string {
 		{`over (websocket|http_stream|sse)`, "over TRANSPORT"},
 		{`, instance [!-~]+\n`, ", instance ID\n"},
 		{`made at \d+`, "made at TIME"},
+		{`(ann|bob)-[0-9a-f]{8}`, "$1-PAIR"},
 	} {
 		transcript = regexp.MustCompile(r.pattern).ReplaceAllString(transcript, r.with)
 	}
